@@ -1,0 +1,87 @@
+"""One row per function: what starts it, what it serves, how large it is.
+
+Read by the deployment, by `localstack/dev` and by tests. Handlers never read it: topology is not code.
+"""
+
+from dataclasses import dataclass
+
+from shared.events.topics import EVENTS, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path, in API Gateway's notation."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Started by API Gateway."""
+
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """Started by an event source mapping on `topic`.
+
+    `batch_size` is in records and `window_seconds` how long a batch may wait to fill: AWS allows 1..10,000 and
+    0..300 (Lambda developer guide, event source mapping parameters for Amazon MSK).
+    """
+
+    topic: Topic
+    consumer_group: str
+    batch_size: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Started by CloudFormation, once a deployment, before anything that needs its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Lambda function. `memory_mb` also sets its share of a CPU (1,769 MB is one whole vCPU)."""
+
+    name: str
+    trigger: Http | Kafka | Deployment
+    memory_mb: int
+    timeout_seconds: int
+
+    @property
+    def handler(self) -> str:
+        """The same dotted path in Lambda, in tests and on a laptop."""
+        return f"functions.{self.name}.handler.handler"
+
+
+INGEST = Function(
+    "ingest",
+    Http(
+        (
+            Route("POST", "/v1/events"),
+            Route("POST", "/v1/events/batch"),
+            Route("GET", "/health/live"),
+            Route("GET", "/health/ready"),
+        )
+    ),
+    memory_mb=512,
+    timeout_seconds=10,
+)
+QUERY = Function(
+    "query",
+    Http((Route("GET", "/v1/events"), Route("GET", "/v1/events/{id}"))),
+    memory_mb=512,
+    timeout_seconds=10,
+)
+PERSIST = Function(
+    "persist",
+    Kafka(EVENTS, consumer_group="persist", batch_size=500, window_seconds=0),
+    memory_mb=512,
+    timeout_seconds=30,
+)
+MIGRATE = Function("migrate", Deployment(), memory_mb=512, timeout_seconds=120)
+
+FUNCTIONS = (INGEST, QUERY, PERSIST, MIGRATE)

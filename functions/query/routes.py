@@ -1,0 +1,99 @@
+"""GET /v1/events/{id} and GET /v1/events."""
+
+import hashlib
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+from urllib.parse import quote, urlencode
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from functions.query.wiring import Parts
+from shared.events.ports import EventFilter
+from shared.events.query import PageRequest
+from shared.kit.errors import Fault, Unprocessable
+from shared.kit.pointer import escape
+from shared.runtime.http import json_response
+
+
+class _Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    order: Literal["asc", "desc"] = "desc"
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+_RULES = {
+    "since": "Use an RFC 3339 date and time with an offset.",
+    "until": "Use an RFC 3339 date and time with an offset.",
+    "order": "Use asc or desc.",
+    "limit": "Use a whole number from 1 to 200.",
+}
+
+
+def routes(parts: Parts) -> APIRouter:
+    """The routes over `parts`."""
+    router = APIRouter()
+
+    @router.get("/v1/events/{id_:path}")
+    async def get_event(request: Request, id_: str) -> Response:
+        principal = await parts.access.authenticate(request.headers.get("authorization"))
+        source = _one_each(request, ("source",)).get("source")
+        body = await parts.query.event(principal.tenant, id_, source)
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
+        return json_response(body, headers={"etag": tag})
+
+    @router.get("/v1/events")
+    async def get_events(request: Request) -> Response:
+        principal = await parts.access.authenticate(request.headers.get("authorization"))
+        asked = _parameters(request)
+        where = EventFilter(
+            type=asked.type, source=asked.source, subject=asked.subject, since=asked.since, until=asked.until
+        )
+        page = await parts.query.page(
+            principal.tenant,
+            PageRequest(where=where, limit=asked.limit, descending=asked.order == "desc", cursor=asked.cursor),
+        )
+        return json_response(page, headers=_link(request, page.next))
+
+    return router
+
+
+def _parameters(request: Request) -> _Parameters:
+    given = _one_each(request, _Parameters.__struct_fields__)
+    faults = []
+    for name, value in given.items():
+        try:
+            msgspec.convert({name: value}, _Parameters, strict=False)
+        except msgspec.ValidationError:
+            faults.append(Fault(f"/{name}", "parameter", _RULES.get(name, "This value is not allowed here.")))
+    if faults:
+        raise Unprocessable("The query cannot be answered.", faults=tuple(faults))
+    return msgspec.convert(given, _Parameters, strict=False)
+
+
+def _one_each(request: Request, known: tuple[str, ...]) -> dict[str, str]:
+    """The query parameters, each known and given once: a typing error must not widen an answer in silence."""
+    faults = []
+    for name in request.query_params:
+        if name not in known:
+            faults.append(Fault(f"/{escape(name)}", "unknown_parameter", f"Known here: {', '.join(known)}."))
+        elif len(values := request.query_params.getlist(name)) > 1 or "\0" in values[0]:
+            faults.append(Fault(f"/{name}", "parameter", "Give this parameter once, without U+0000."))
+    if faults:
+        raise Unprocessable("The query cannot be answered.", faults=tuple(faults))
+    return dict(request.query_params)
+
+
+def _link(request: Request, cursor: str | None) -> dict[str, str]:
+    if cursor is None:
+        return {}
+    following = urlencode(dict(request.query_params) | {"cursor": cursor}, quote_via=quote)
+    return {"link": f'<{request.url.path}?{following}>; rel="next"'}

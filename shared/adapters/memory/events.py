@@ -1,0 +1,105 @@
+"""The event ports in memory: for tests, and as the plainest reading of each promise."""
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome, Position, StoredEvent
+from shared.events.ports import EventFilter, Keyset
+from shared.kit.clock import Clock, SystemClock
+from shared.kit.errors import Unavailable
+
+
+class MemoryEventLog:
+    """An EventLog of `partitions` lists. Set `away` to have it answer as a log without brokers does."""
+
+    def __init__(self, partitions: int = 12) -> None:
+        self.partitions: list[list[Event]] = [[] for _ in range(partitions)]
+        self.away = False
+
+    async def append(self, events: Sequence[Event]) -> list[Appended | NotAppended]:
+        if self.away:
+            return [NotAppended("the log is away")] * len(events)
+        return [Appended(self._append(event)) for event in events]
+
+    async def check(self) -> None:
+        if self.away:
+            raise Unavailable("No broker answers.")
+
+    def records(self) -> list[LogRecord]:
+        """Everything that was appended, partition by partition."""
+        return [
+            LogRecord(event, Position(partition, offset))
+            for partition, events in enumerate(self.partitions)
+            for offset, event in enumerate(events)
+        ]
+
+    def _append(self, event: Event) -> Position:
+        number = hash((event.tenant, event.partition_key)) % len(self.partitions)
+        self.partitions[number].append(event)
+        return Position(number, len(self.partitions[number]) - 1)
+
+
+class MemoryEventStore:
+    """An EventStore and an EventReader over one dictionary. Set `away` to have it answer as an absent database does."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._rows: dict[tuple[object, ...], StoredEvent] = {}
+        self._clock = clock or SystemClock()
+        self.away = False
+
+    async def store(self, records: Sequence[LogRecord]) -> list[Outcome]:
+        if self.away:
+            return [Outcome.UNAVAILABLE] * len(records)
+        return [self._store(record) for record in records]
+
+    async def by_id(self, tenant: str, id_: str, source: str | None) -> list[StoredEvent]:
+        self._require()
+        found = [
+            row
+            for row in self._rows.values()
+            if (row.event.tenant, row.event.id) == (tenant, id_) and source in (None, row.event.source)
+        ]
+        return sorted(found, key=_order, reverse=True)[:10]
+
+    async def page(
+        self, tenant: str, where: EventFilter, *, after: Keyset | None, limit: int, descending: bool
+    ) -> list[StoredEvent]:
+        self._require()
+        rows = [row for row in self._rows.values() if row.event.tenant == tenant and _matches(row.event, where)]
+        rows.sort(key=_order, reverse=descending)
+        if after is not None:
+            edge = (after.received_at, after.key)
+            rows = [row for row in rows if (_order(row) < edge if descending else _order(row) > edge)]
+        return rows[:limit]
+
+    async def check(self) -> None:
+        self._require()
+
+    def _require(self) -> None:
+        if self.away:
+            raise Unavailable("The database does not answer.")
+
+    def _store(self, record: LogRecord) -> Outcome:
+        identity = (record.event.received_day, record.event.key)
+        if identity in self._rows:
+            return Outcome.DUPLICATE
+        self._rows[identity] = StoredEvent(record.event, record.position, self._clock.now())
+        return Outcome.STORED
+
+
+def _order(row: StoredEvent) -> tuple[object, ...]:
+    return (row.event.received_at.astimezone(UTC), str(row.event.key))
+
+
+def _matches(event: Event, where: EventFilter) -> bool:
+    equal = all(
+        wanted is None or wanted == actual
+        for wanted, actual in (
+            (where.type, event.type),
+            (where.source, event.source),
+            (where.subject, event.subject),
+        )
+    )
+    since = where.since is None or event.received_at >= where.since
+    until = where.until is None or event.received_at < where.until
+    return equal and since and until

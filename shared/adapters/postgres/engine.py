@@ -1,0 +1,97 @@
+"""Connections to PostgreSQL. A reader is of another type than a writer, so one cannot be passed for the other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from shared.kit.errors import Unavailable
+
+_CONNECT_SECONDS = 2.0
+_COMMAND_SECONDS = 5.0
+_CHECK_SECONDS = 1.0
+_ATTEMPTS = 2  # the second is for a connection that had died while nobody used it
+_RETRY_AFTER_SECONDS = 2
+
+# SQLSTATE classes (PostgreSQL, appendix A) in which the server, not the statement, is at fault.
+_AWAY = ("08", "25", "53", "57", "58", "XX")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether `error` says that the database is away or unwell, rather than that it refuses what it was given."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OSError | TimeoutError | PoolTimeout)
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate is None:
+        return error.connection_invalidated or isinstance(error, InterfaceError | OperationalError)
+    return str(sqlstate).startswith(_AWAY)
+
+
+class _Database:
+    def __init__(self, url: str, *, application_name: str, isolation_level: str) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            isolation_level=isolation_level,
+            # One environment serves one request at a time. No named statements: a pooler in transaction mode, and
+            # RDS Proxy, hand every transaction to whichever server connection is free.
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=_CONNECT_SECONDS,
+            connect_args={
+                "statement_cache_size": 0,
+                "prepared_statement_cache_size": 0,
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": _COMMAND_SECONDS,
+                "server_settings": {"application_name": application_name},
+            },
+        )
+
+    async def transaction[T](self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work`, which can be repeated, in one transaction.
+
+        Raises:
+            Unavailable: the database is away, or did not answer in time, twice.
+            DBAPIError: it refused what `work` asked.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._engine.begin() as connection:
+                    return await work(connection)
+            except (DBAPIError, OSError, TimeoutError, PoolTimeout) as error:
+                if not is_away(error):
+                    raise
+                await self._engine.dispose()
+                cause = error
+        raise Unavailable("The database does not answer.", retry_after_seconds=_RETRY_AFTER_SECONDS) from cause
+
+    async def check(self) -> None:
+        """Ask for a sign of life within 1 s.
+
+        Raises:
+            Unavailable: there was none.
+        """
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self.transaction(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        except TimeoutError:
+            raise Unavailable("The database does not answer.", retry_after_seconds=_RETRY_AFTER_SECONDS) from None
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._engine.dispose()
+
+
+class Writer(_Database):
+    """The primary, through its pooler."""
+
+    def __init__(self, url: str, *, application_name: str) -> None:
+        super().__init__(url, application_name=application_name, isolation_level="READ COMMITTED")
+
+
+class Reader(_Database):
+    """The replica, through its pooler. Single statements: without BEGIN and COMMIT each saves two round trips."""
+
+    def __init__(self, url: str, *, application_name: str) -> None:
+        super().__init__(url, application_name=application_name, isolation_level="AUTOCOMMIT")

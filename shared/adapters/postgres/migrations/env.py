@@ -1,0 +1,7 @@
+"""Alembic's entry: the connection is handed in by `migrate`, never made here."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transaction_per_migration=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,91 @@
+"""The event store: a batch is one statement in one transaction."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.adapters.postgres.engine import Writer
+from shared.events.model import LogRecord, Outcome, written
+from shared.kit.errors import Unavailable
+
+# Every array is text[] and cast in SQL: other array types make asyncpg ask the catalog on each new connection, and
+# that pins a connection of RDS Proxy.
+_INSERT = """
+INSERT INTO events (received_day, key, tenant, principal, id, source, type, partition_key, received_at, subject, "time",
+                    datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset")
+SELECT received_day::date, key::uuid, tenant, principal, id, source, type, partition_key, received_at::timestamptz,
+       subject, "time"::timestamptz, datacontenttype, dataschema, data::jsonb, data_base64, extensions::jsonb,
+       traceparent, "partition"::int, "offset"::bigint
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+            $18::text[], $19::text[])
+     AS record (received_day, key, tenant, principal, id, source, type, partition_key, received_at, subject, "time",
+                datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset")
+ON CONFLICT (received_day, key) DO NOTHING
+RETURNING key::text
+"""
+
+
+class PostgresEventStore:
+    """An EventStore over the writer."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def store(self, records: Sequence[LogRecord]) -> list[Outcome]:
+        if not records:
+            return []
+        try:
+            return await self._store(records)
+        except Unavailable:
+            return [Outcome.UNAVAILABLE] * len(records)
+
+    async def _store(self, records: Sequence[LogRecord]) -> list[Outcome]:
+        """Store all at once; where the database refuses the batch, halve it until the record at fault stands alone."""
+        columns = tuple([list(column) for column in zip(*map(_row, records), strict=True)])
+
+        async def insert(connection: AsyncConnection) -> set[str]:
+            return set((await connection.exec_driver_sql(_INSERT, columns)).scalars())
+
+        try:
+            stored = await self._writer.transaction(insert)
+        except DBAPIError:
+            if len(records) == 1:
+                return [Outcome.INVALID]
+            half = len(records) // 2
+            return await self._store(records[:half]) + await self._store(records[half:])
+        return [_outcome(str(record.event.key), stored) for record in records]
+
+
+def _outcome(key: str, stored: set[str]) -> Outcome:
+    if key not in stored:
+        return Outcome.DUPLICATE
+    stored.remove(key)  # the same event later in the batch met its own row
+    return Outcome.STORED
+
+
+def _row(record: LogRecord) -> tuple[str | None, ...]:
+    event, position = record.event, record.position
+    return (
+        event.received_day.isoformat(),
+        str(event.key),
+        event.tenant,
+        event.principal,
+        event.id,
+        event.source,
+        event.type,
+        event.partition_key,
+        event.received_at.isoformat(),
+        event.subject,
+        None if event.time is None else event.time.isoformat(),
+        event.datacontenttype,
+        event.dataschema,
+        None if (data := written(event.data)) is None else data.decode(),
+        event.data_base64,
+        msgspec.json.encode(event.extensions).decode(),
+        event.traceparent,
+        str(position.partition),
+        str(position.offset),
+    )

@@ -1,0 +1,51 @@
+"""An event as its sender wrote it, checked but not yet ours."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+
+from shared.events.content import faults_in
+from shared.events.limits import MAX_EVENT_BYTES
+from shared.events.model import NO_DATA
+from shared.kit.errors import Fault
+
+# No control characters in attributes (CloudEvents 1.0, "Type System"): \Z, because $ lets a newline through.
+_PLAIN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_PLAIN)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=_PLAIN)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Extension = Annotated[str, msgspec.Meta(max_length=1024, pattern=_PLAIN)] | int | bool
+
+_YEARS = range(2, 9999)  # what stays a date in any time zone, here and in PostgreSQL
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sender may say of an event. `key` decides its order: `partitionkey` or, in the plain form, `key`."""
+
+    type: str
+    id: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    time: datetime | None = None
+    key: str | None = None
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    data: msgspec.Raw = NO_DATA
+    data_base64: str | None = None
+    extensions: dict[str, str | int | bool] = msgspec.field(default_factory=dict)
+
+
+def size_faults(raw: bytes | memoryview, at: str) -> list[Fault]:
+    """The fault of an event that is over its limit as written."""
+    if len(raw) <= MAX_EVENT_BYTES:
+        return []
+    return [Fault(at, "event_too_large", f"Keep an event within {MAX_EVENT_BYTES} bytes.")]
+
+
+def draft_faults(draft: Draft, at: str) -> list[Fault]:
+    """What a type alone cannot say: the time's range, and data that storage would refuse."""
+    faults = faults_in(bytes(draft.data), f"{at}/data")
+    if draft.time is not None and draft.time.astimezone(UTC).year not in _YEARS:
+        faults.append(Fault(f"{at}/time", "time", "Use a time between the years 2 and 9998."))
+    return faults

@@ -1,0 +1,10 @@
+"""What a request may hold. Told by `GET /v1/limits`, enforced by the formats."""
+
+MAX_EVENT_BYTES = 256 * 1024
+"""One event, as its sender wrote it. 256 KiB is also what EventBridge and SQS took for years: senders know it."""
+
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""One request. Lambda takes 6 MB in all, and a body inside API Gateway's event grows by its escapes."""
+
+MAX_BATCH_EVENTS = 1000
+MAX_EXTENSIONS = 32

@@ -1,0 +1,137 @@
+"""Reading events back: one with its timeline, or pages in keyset order."""
+
+import hashlib
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from shared.events.model import StoredEvent, written
+from shared.events.ports import Cache, EventFilter, EventReader, Keyset
+from shared.kit.cursor import CursorSigner
+from shared.kit.errors import Conflict, Fault, Malformed, NotFound
+
+_CACHED_SECONDS = 30  # an event never changes; the bound is for what may yet be told of it
+_PAGE_BYTES = 2 * 1024 * 1024  # of data: escaped inside Lambda's answer it may double, and 6 MB is all that takes
+
+
+class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page is asked for. `cursor` is the `next` of the page before, for the same filter and order."""
+
+    where: EventFilter = EventFilter()
+    limit: int = 50
+    descending: bool = True
+    cursor: str | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Events as clients see them, and the cursor of the page that follows, if there is one."""
+
+    events: list[dict[str, Any]]
+    next: str | None
+
+
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    tenant: str
+    where: EventFilter
+    descending: bool
+    after: Keyset
+
+
+class Query:
+    """Answers for one tenant at a time."""
+
+    def __init__(self, reader: EventReader, cache: Cache, cursors: CursorSigner) -> None:
+        self._reader = reader
+        self._cache = cache
+        self._cursors = cursors
+
+    async def event(self, tenant: str, id_: str, source: str | None) -> bytes:
+        """The event as a JSON object with its timeline: from the cache, else from the replica.
+
+        Raises:
+            NotFound: the tenant has no such event, or none that has reached the replica.
+            Conflict: several sources share the id; the faults name them.
+            Unavailable: the replica is away and the cache does not know the event.
+        """
+        cache_key = _cache_key(tenant, id_, source)
+        cached = await self._cache.get(cache_key)
+        if cached is not None:
+            return cached
+        found = await self._reader.by_id(tenant, id_, source)
+        if not found:
+            raise NotFound("There is no event with this id, or it is not stored yet: ask again in a moment.")
+        sources = sorted({stored.event.source for stored in found})
+        if len(sources) > 1:
+            faults = tuple(Fault("/source", "candidate", candidate) for candidate in sources)
+            raise Conflict("Several sources use this id: choose one with ?source=.", faults=faults)
+        body = msgspec.json.encode(view(found[0]))
+        await self._cache.put(cache_key, body, ttl_seconds=_CACHED_SECONDS)
+        return body
+
+    async def page(self, tenant: str, request: PageRequest) -> Page:
+        """Up to `limit` events beyond the cursor, fewer where they are large, newest first unless asked otherwise.
+
+        Raises:
+            Malformed: the cursor was not made here, or for another tenant, filter or order.
+            Unavailable: the replica is away.
+        """
+        after = self._open(tenant, request)
+        rows = await self._reader.page(
+            tenant, request.where, after=after, limit=request.limit + 1, descending=request.descending
+        )
+        shown = _within(rows[: request.limit])
+        following = self._seal(tenant, request, shown[-1]) if len(rows) > len(shown) else None
+        return Page([view(row) for row in shown], following)
+
+    def _seal(self, tenant: str, request: PageRequest, last: StoredEvent) -> str:
+        after = Keyset(last.event.received_at, str(last.event.key))
+        return self._cursors.seal(msgspec.json.encode(_Sealed(tenant, request.where, request.descending, after)))
+
+    def _open(self, tenant: str, request: PageRequest) -> Keyset | None:
+        if request.cursor is None:
+            return None
+        sealed = msgspec.json.decode(self._cursors.open(request.cursor), type=_Sealed)
+        if (sealed.tenant, sealed.where, sealed.descending) != (tenant, request.where, request.descending):
+            fault = Fault("/cursor", "cursor", "Use a cursor with the filter and order it was given for.")
+            raise Malformed("The cursor belongs to another question.", faults=(fault,))
+        return sealed.after
+
+
+def view(stored: StoredEvent) -> dict[str, Any]:
+    """The event as clients see it: its attributes, where it lies, and what became of it when."""
+    event, position = stored.event, stored.position
+    attributes = {
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time,
+        "datacontenttype": event.datacontenttype,
+        "dataschema": event.dataschema,
+        **event.extensions,
+        "data": event.data if written(event.data) else None,
+        "data_base64": event.data_base64,
+    }
+    return {name: value for name, value in attributes.items() if value is not None} | {
+        "partition": position.partition,
+        "offset": position.offset,
+        "position": str(position),
+        "received_at": event.received_at,
+        "timeline": [
+            {"state": "accepted", "at": event.received_at, "detail": f"position {position}"},
+            {"state": "stored", "at": stored.stored_at},
+        ],
+    }
+
+
+def _within(rows: list[StoredEvent]) -> list[StoredEvent]:
+    """The rows that fit a page, at least one."""
+    sizes = accumulate(len(bytes(row.event.data)) + len(row.event.data_base64 or "") for row in rows)
+    return [row for index, (row, size) in enumerate(zip(rows, sizes, strict=True)) if index == 0 or size <= _PAGE_BYTES]
+
+
+def _cache_key(tenant: str, id_: str, source: str | None) -> str:
+    # The tag in braces keeps a tenant's keys in one slot of a cluster; the digest keeps strangers' bytes out of keys.
+    digest = hashlib.sha256(msgspec.json.encode((id_, source))).hexdigest()
+    return f"event:{{{tenant}}}:{digest}"

@@ -1,0 +1,110 @@
+"""FastAPI as a Lambda function: the app factory, the edge around every request, and the handler."""
+
+import time
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import Response
+from mangum import Mangum
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.kit.errors import Failure
+from shared.runtime import loop
+from shared.runtime.problems import MEDIA_TYPE, problem_response
+from shared.runtime.telemetry import Trace, logger
+
+type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+_TEXT = ["text/", "application/json", MEDIA_TYPE]  # what Mangum must not turn into base64
+
+
+def create_app(*routers: APIRouter) -> FastAPI:
+    """An app of `routers` in which every failure becomes a problem document, also those that nobody foresaw."""
+    app = FastAPI(title="Millrace", docs_url=None, redoc_url=None, openapi_url=None)
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(Failure, _on_failure)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_middleware(_Edge)
+    return app
+
+
+def lambda_handler(app: FastAPI) -> LambdaHandler:
+    """The handler that API Gateway's proxy events are given to."""
+    loop.enter()
+    adapter = Mangum(app, lifespan="off", text_mime_types=_TEXT)
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        loop.enter()
+        return adapter(event, context)
+
+    return handler
+
+
+def json_response(value: object, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    """`value` as JSON. Bytes are JSON already."""
+    body = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    return Response(body, status, headers, "application/json")
+
+
+def trace_of(request: Request) -> Trace:
+    """The trace that the edge gave to the request."""
+    return cast(Trace, request.state.trace)
+
+
+async def _on_failure(request: Request, failure: Exception) -> Response:
+    return problem_response(cast(Failure, failure), trace_of(request))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    status = HTTPStatus(cast(HTTPException, error).status_code)
+    return problem_response(_NoRoute("Nothing is served under this method and path."), trace_of(request), status=status)
+
+
+class _NoRoute(Failure):
+    code = "no_route"
+
+
+class _Edge:
+    """Around every request: its trace and id, one log line, and an answer also to an error that nobody foresaw."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.monotonic()
+        incoming = dict(scope["headers"])
+        trace = Trace.continued(incoming.get(b"traceparent", b"").decode("latin-1"))
+        scope.setdefault("state", {})["trace"] = trace
+        request_id = _request_id(scope)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["traceparent"] = str(trace)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except Exception:
+            logger.exception("http.error", trace_id=trace.trace_id, request_id=request_id)
+            failure = Failure("Something went wrong here. It has been recorded under the trace id.")
+            await problem_response(failure, trace)(scope, receive, send_marked)
+        milliseconds = round((time.monotonic() - started) * 1000, 1)
+        fields = {"method": scope["method"], "path": scope["path"], "status": status, "milliseconds": milliseconds}
+        logger.info("http.request", trace_id=trace.trace_id, request_id=request_id, **fields)
+
+
+def _request_id(scope: Scope) -> str:
+    event = scope.get("aws.event") or {}
+    return str(event.get("requestContext", {}).get("requestId") or uuid.uuid4())

@@ -1,0 +1,67 @@
+"""Every environment variable that a function reads, on one screen.
+
+One class a function, named after it. A field's name in upper case is the variable. Powertools reads its own two
+(`POWERTOOLS_SERVICE_NAME`, `POWERTOOLS_METRICS_NAMESPACE`) by itself.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Self
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all functions have: the stage they run in and how much they say."""
+
+    stage: str
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the fields from `environment` (the process's own by default).
+
+        Raises:
+            RuntimeError: a variable is missing or is not of its field's type; the message names it, never its value.
+        """
+        source = os.environ if environment is None else environment
+        found = {name: source[name.upper()] for name in cls.__struct_fields__ if name.upper() in source}
+        try:
+            return msgspec.convert(found, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise RuntimeError(f"{cls.__name__}: {error} (a field is its environment variable in lower case)") from None
+
+    @classmethod
+    def environment_names(cls) -> frozenset[str]:
+        """The variables that this class reads."""
+        return frozenset(name.upper() for name in cls.__struct_fields__)
+
+
+class IngestSettings(Settings, frozen=True, kw_only=True):
+    """HTTP in, Kafka out."""
+
+    kafka_bootstrap: str
+    api_key_sha256: str
+
+
+class QuerySettings(Settings, frozen=True, kw_only=True):
+    """HTTP in, cache and read replica behind."""
+
+    database_read_url: str
+    redis_url: str
+    api_key_sha256: str
+    cursor_secret: str
+
+
+class PersistSettings(Settings, frozen=True, kw_only=True):
+    """Kafka in, PostgreSQL out."""
+
+    database_url: str
+
+
+class MigrateSettings(Settings, frozen=True, kw_only=True):
+    """Straight to the writer, past the pooler: DDL and advisory locks pin a pooled connection."""
+
+    database_direct_url: str
+    kafka_bootstrap: str
+    kafka_replication: int
