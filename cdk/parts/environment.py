@@ -1,0 +1,29 @@
+"""What each function is told, in one table.
+
+A value's name is a field of the function's settings class (`shared/runtime/settings.py`) and of `Endpoints`; a test
+holds the two together. The settings classes are not imported here: the deployment does not carry what Lambda carries.
+"""
+
+from cdk.profiles import Profile
+from functions.catalog import Function
+
+NAMESPACE = "Millrace"
+
+_TOLD = {
+    "ingest": ("kafka_bootstrap", "api_key_sha256"),
+    "query": ("database_read_url", "redis_url", "api_key_sha256", "cursor_secret"),
+    "persist": ("database_url",),
+    "migrate": ("database_direct_url", "kafka_bootstrap", "kafka_replication"),
+}
+
+
+def environment(function: Function, profile: Profile) -> dict[str, str]:
+    """The environment variables of `function`. A function that has no row in the table is a KeyError."""
+    told = {field.upper(): str(getattr(profile.endpoints, field)) for field in _TOLD[function.name]}
+    return {
+        "STAGE": profile.name,
+        "LOG_LEVEL": "INFO",
+        "POWERTOOLS_SERVICE_NAME": function.name,
+        "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+        **told,
+    }

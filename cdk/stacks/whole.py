@@ -1,0 +1,44 @@
+"""All of Millrace in one stack, over parts that stand elsewhere."""
+
+from collections.abc import Mapping
+
+import aws_cdk as core
+from constructs import Construct
+
+from cdk.parts.api import Api
+from cdk.parts.bundling import Bundle
+from cdk.parts.consumer import consume
+from cdk.parts.function import LambdaFunction
+from cdk.parts.migration import Migration
+from cdk.profiles import Profile
+from functions.catalog import FUNCTIONS, MIGRATE, Http, Kafka
+from shared.events.topics import TOPICS
+
+
+class Whole(core.Stack):
+    """The functions of the catalog, what starts them, and the migration before them; `millrace-{stage}`.
+
+    Outputs: `ApiId`, `ApiStage`, and the physical name of each function as `{Name}Function`.
+    """
+
+    def __init__(self, scope: Construct, *, profile: Profile, bundles: Mapping[str, Bundle]) -> None:
+        super().__init__(
+            scope, "Whole", stack_name=f"millrace-{profile.name}", description="Millrace, an event platform"
+        )
+        api = Api(self, profile=profile)
+        functions = {
+            row: LambdaFunction(self, row, profile=profile, bundle=bundles[row.name]).function for row in FUNCTIONS
+        }
+        migration = Migration(
+            self, row=MIGRATE, function=functions[MIGRATE], bundle=bundles[MIGRATE.name], topics=TOPICS
+        )
+        for row, function in functions.items():
+            if row is not MIGRATE:
+                migration.before(function)
+            if isinstance(row.trigger, Http):
+                api.serve(row.trigger, function)
+            elif isinstance(row.trigger, Kafka):
+                consume(function, row.trigger, profile)
+            core.CfnOutput(self, f"{row.name.capitalize()}Function", value=function.function_name)
+        core.CfnOutput(self, "ApiId", value=api.rest.rest_api_id)
+        core.CfnOutput(self, "ApiStage", value=api.stage_name)
