@@ -1,51 +1,70 @@
-"""What a function's answer means for the batch it was given.
+"""What the function's answer means for each record of the batch.
 
-Partial answers follow "Configuring error handling controls for Kafka event sources" and, where that page is silent, the
-same answer's rules for streams ("Configuring partial batch response with Kinesis Data Streams and Lambda").
+Source: Lambda developer guide, "Reporting batch item failures" for Kafka event sources: an empty or null answer, or an
+empty list, is a success; an answer that is malformed, or names a record that is not in the batch, fails all of it.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from millrace_harness.mapping.batch import Batch
 from millrace_harness.mapping.config import InvokeAnswer
-
-EXCERPT_CHARACTERS = 500
+from millrace_harness.mapping.event import Encoded
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`left` is what is to be given again, nothing after a success; `reason` says why."""
+    """`retry_from` names for each partition that failed the first offset that is not done; `problem` says why."""
 
-    left: Batch
-    reason: str | None = None
-
-
-NOTHING = Batch(())
+    retry_from: Mapping[int, int]
+    problem: str | None = None
 
 
-def judge(answer: InvokeAnswer, batch: Batch, *, partial: bool) -> Verdict:
-    """An error leaves the whole batch. `partial` is ReportBatchItemFailures: without it an answer's body means nothing."""
+def read(answer: InvokeAnswer, records: Sequence[Encoded], *, item_failures: bool) -> Verdict:
+    """What is to be done again. `item_failures` says whether the mapping reads partial answers at all."""
     if answer.error is not None:
-        excerpt = answer.payload.decode(errors="replace")[:EXCERPT_CHARACTERS]
-        return Verdict(batch, f"the function failed ({answer.error}): {excerpt}")
-    if not partial:
-        return Verdict(NOTHING)
-    return _judge_partial(answer.payload, batch)
-
-
-def _judge_partial(payload: bytes, batch: Batch) -> Verdict:
+        return everything(records, f"the function failed ({answer.error}): {_shortened(answer.payload)}")
+    if not item_failures:
+        return Verdict({})
     try:
-        checkpoints = _checkpoints(payload)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return Verdict(batch, "the answer to ReportBatchItemFailures is malformed, so the whole batch failed")
-    if not checkpoints:
-        return Verdict(NOTHING)
-    known = {(record.partition, record.offset): record for record in batch.records}
-    del known
-    return Verdict(batch)
+        failures = _failures(answer.payload)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return everything(records, f"the answer is malformed: {_shortened(answer.payload)}")
+    known = {(f"{one.record.topic}-{one.record.partition}", one.record.offset): one.record for one in records}
+    retry_from: dict[int, int] = {}
+    for place in failures:
+        record = known.get(place)
+        if record is None:
+            return everything(records, f"the answer names {place[0]}@{place[1]}, which is not in the batch")
+        retry_from[record.partition] = min(record.offset, retry_from.get(record.partition, record.offset))
+    return Verdict(retry_from, f"{len(failures)} of {len(records)} records failed" if failures else None)
 
 
-def _checkpoints(payload: bytes) -> dict[int, int]:
-    json.loads(payload)
-    return {}
+def everything(records: Sequence[Encoded], problem: str) -> Verdict:
+    """The whole batch failed."""
+    retry_from: dict[int, int] = {}
+    for one in records:
+        retry_from.setdefault(one.record.partition, one.record.offset)
+    return Verdict(retry_from, problem)
+
+
+def _failures(payload: bytes) -> list[tuple[str, int]]:
+    answer: Any = json.loads(payload) if payload.strip() else None
+    if answer is None:
+        return []
+    if not isinstance(answer, dict):
+        raise TypeError("not an object")
+    listed = answer.get("batchItemFailures") or []
+    return [_place(failure["itemIdentifier"]) for failure in listed]
+
+
+def _place(identifier: Mapping[str, Any]) -> tuple[str, int]:
+    partition, offset = identifier["partition"], identifier["offset"]
+    if not isinstance(partition, str) or not isinstance(offset, int):
+        raise TypeError("not a place")
+    return partition, offset
+
+
+def _shortened(payload: bytes) -> str:
+    return payload[:500].decode(errors="replace")

@@ -1,101 +1,47 @@
-"""Records on their way into batches."""
+"""Collecting records into batches that the function may be called with."""
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 
-from millrace_harness.mapping.event import MAX_EVENT_BYTES, EventWriter, Record
+from millrace_harness.mapping.config import MAX_PAYLOAD_BYTES, MappingConfig
+from millrace_harness.mapping.event import Encoded, added_size, empty_size
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """What one invocation is given: of each partition, records that follow each other."""
+    """A batch that is being filled: full at `batch_size` records or 6 MB, due when its window has gone by.
 
-    records: tuple[Record, ...]
-
-    @property
-    def partitions(self) -> frozenset[int]:
-        """Whose records they are."""
-        return frozenset(record.partition for record in self.records)
-
-    @property
-    def ends(self) -> dict[int, int]:
-        """By partition, the offset to go on from when all of it is done."""
-        return {record.partition: record.offset + 1 for record in self.records}
-
-    def without(self, partitions: Collection[int]) -> "Batch":
-        """The rest of it, perhaps nothing."""
-        return Batch(tuple(record for record in self.records if record.partition not in partitions))
-
-    def starting(self, checkpoints: dict[int, int]) -> "Batch":
-        """The records of these partitions from these offsets on."""
-        return Batch(
-            tuple(
-                record
-                for record in self.records
-                if record.partition in checkpoints and record.offset >= checkpoints[record.partition]
-            )
-        )
-
-
-class Backlog:
-    """Records that have arrived and are in no batch yet, in the order they came.
-
-    A partition that is blocked keeps its records here; the others go on.
+    Source: Lambda developer guide, "Batching behavior": whichever of the three comes first.
     """
 
-    def __init__(self, writer: EventWriter, *, batch_size: int, window_seconds: float) -> None:
-        self._writer, self._batch_size, self._window_seconds = writer, batch_size, window_seconds
-        self._records: list[Record] = []
+    def __init__(self, config: MappingConfig, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._now = now
+        self._size = empty_size(config)
+        self._begun: float | None = None
+        self._partitions: set[int] = set()
+        self.records: list[Encoded] = []
 
-    def add(self, record: Record) -> None:
-        """One more, the latest of its partition."""
-        self._records.append(record)
+    def add(self, encoded: Encoded) -> bool:
+        """Take the record, or refuse it because the payload would be over 6 MB. An empty batch refuses nothing."""
+        partition = encoded.record.partition
+        size = self._size + added_size(encoded, first_of_partition=partition not in self._partitions)
+        if self.records and size > MAX_PAYLOAD_BYTES:
+            return False
+        if self._begun is None:
+            self._begun = self._now()
+        self._size = size
+        self._partitions.add(partition)
+        self.records.append(encoded)
+        return True
 
-    def drop(self, partitions: Collection[int]) -> None:
-        """Forget partitions that somebody else reads now."""
-        self._keep(lambda record: record.partition not in partitions)
+    @property
+    def room(self) -> int:
+        """How many more records it takes."""
+        return self._config.batch_size - len(self.records)
 
-    def room(self, blocked: Collection[int]) -> int:
-        """How many more records the next batch could use."""
-        return max(self._batch_size - len(self._free(blocked)), 0)
-
-    def ripe_in(self, blocked: Collection[int], now: float) -> float | None:
-        """Seconds until the next batch is due, 0 when it is; None while there is nothing for it."""
-        free = self._free(blocked)
-        if not free:
-            return None
-        if len(free) >= self._batch_size or self._fitting(free) < len(free):
-            return 0
-        return max(free[0].arrived + self._window_seconds - now, 0)
-
-    def take(self, blocked: Collection[int]) -> Batch:
-        """As many as fit one batch, which may be none, by number and by size. A record that fits no event is alone."""
-        free = self._free(blocked)
-        taken = free[: max(self._fitting(free), 1)]
-        chosen = {(record.partition, record.offset) for record in taken}
-        self._keep(lambda record: (record.partition, record.offset) not in chosen)
-        return Batch(tuple(taken))
-
-    def fits(self, batch: Batch) -> bool:
-        """False for the one record that no event can hold."""
-        return self._fitting(batch.records) == len(batch.records)
-
-    def _free(self, blocked: Collection[int]) -> list[Record]:
-        return [record for record in self._records if record.partition not in blocked]
-
-    def _keep(self, wanted: Callable[[Record], bool]) -> None:
-        self._records = [record for record in self._records if wanted(record)]
-
-    def _fitting(self, records: Iterable[Record]) -> int:
-        """How many of them, from the first, go into one event."""
-        size, partitions = self._writer.empty_bytes, set[int]()
-        count = 0
-        for record in records:
-            size += len(record.encoded) + len(b",")
-            if record.partition not in partitions:
-                partitions.add(record.partition)
-                size += self._writer.partition_bytes(record.partition)
-            if size > MAX_EVENT_BYTES or count == self._batch_size:
-                break
-            count += 1
-        return count
+    @property
+    def seconds_left(self) -> float:
+        """How long it may still wait to fill; the whole window while it is empty."""
+        if self._begun is None:
+            return self._config.window_seconds
+        return max(0.0, self._begun + self._config.window_seconds - self._now())

@@ -1,61 +1,55 @@
-"""What a mapping is told, and how it invokes."""
+"""What a mapping is told, and how it calls the function."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-type StartingPosition = Literal["TRIM_HORIZON", "LATEST"]
+MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+"""A synchronous invocation's payload (Lambda developer guide, "Lambda quotas"): the whole event, base64 and all."""
 
-BATCH_SIZES = range(1, 10_001)  # AWS Lambda API, "CreateEventSourceMapping"
+UNLIMITED = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingConfig:
-    """One topic, one consumer group, one function; the names are AWS', in seconds where theirs are.
+    """One event source mapping for Kafka; the names are those of AWS' `CreateEventSourceMapping`, shortened.
 
-    `event_source_arn` is the MSK cluster's, or None for a self-managed cluster. `maximum_retries` of -1 has no end.
-    `window_seconds` is how long the first record of a batch may wait for others. A batch that failed waits for
-    `backoff_seconds`, then for twice as long after each further failure, up to `longest_backoff_seconds`.
-    `client_settings` go to librdkafka as they are: security, mostly.
+    `bootstrap` names the brokers, `event_source_arn` the MSK cluster they are said to be (None: self-managed Kafka).
+    `batch_size` is in records and `window_seconds` how long a batch may wait to fill (AWS: 1..10,000 and 0..300).
+    `maximum_retries` counts the calls after the first one that failed; -1 retries until it works.
     """
 
     topic: str
     consumer_group: str
     bootstrap: str
-    starting_position: StartingPosition
-    event_source_arn: str | None = None
+    event_source_arn: str | None
     batch_size: int = 100
     window_seconds: float = 0
-    maximum_retries: int = -1
+    starting_position: Literal["TRIM_HORIZON", "LATEST"] = "TRIM_HORIZON"
+    maximum_retries: int = UNLIMITED
     report_batch_item_failures: bool = False
-    backoff_seconds: float = 0.2
-    longest_backoff_seconds: float = 5
-    client_settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for a value that no mapping can have."""
-        if self.batch_size not in BATCH_SIZES:
-            raise ValueError(f"batch_size is from 1 to 10000, not {self.batch_size}.")
-        if not 0 <= self.window_seconds <= 300:
-            raise ValueError(f"window_seconds is from 0 to 300, not {self.window_seconds}.")
-        if not -1 <= self.maximum_retries <= 10_000:
-            raise ValueError(f"maximum_retries is from -1 to 10000, not {self.maximum_retries}.")
+        faults = {
+            "batch_size": not 1 <= self.batch_size <= 10_000,
+            "window_seconds": not 0 <= self.window_seconds <= 300,
+            "maximum_retries": not UNLIMITED <= self.maximum_retries <= 10_000,
+            "starting_position": self.starting_position not in ("TRIM_HORIZON", "LATEST"),
+        }
+        if wrong := [name for name, fault in faults.items() if fault]:
+            raise ValueError(f"out of AWS' range for a Kafka event source: {', '.join(wrong)}")
 
 
 @dataclass(frozen=True, slots=True)
 class InvokeAnswer:
-    """What the function answered. `error` is set where AWS has X-Amz-Function-Error; the payload then says more."""
+    """What a function answered: its payload, and the kind of its error (`X-Amz-Function-Error`) if it failed."""
 
     payload: bytes
     error: str | None = None
 
 
 class Invoke(Protocol):
-    """Calls the function once, and waits for its answer.
+    """Calls the function, synchronously, and returns when it has answered or failed."""
 
-    Raising anything means that the function was not run, as when it is throttled or being updated: the batch is kept
-    and offered again later, which is not counted as a retry.
-    """
-
-    def __call__(self, payload: bytes) -> InvokeAnswer: ...
+    def __call__(self, payload: bytes) -> InvokeAnswer:
+        """Raises whatever it likes when the function could not be called at all: throttled, being updated, away."""
+        ...

@@ -1,103 +1,91 @@
-"""The event that a function is given, as AWS documents it ("Using Lambda with Amazon MSK", "Kafka event structure").
+"""Lambda's event for Kafka. The only module that knows its shape.
 
-A record is encoded once, when it arrives: so the size of an event is known to the byte before it is put together, and a
-retry costs nothing.
+Source: the example events of the Lambda developer guide, "Using Lambda with Amazon MSK" and "Using Lambda with
+self-managed Apache Kafka".
 """
 
-import base64
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import groupby
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-MAX_EVENT_BYTES = 6 * 1024 * 1024
-"""Of a synchronous invocation (AWS Lambda, "Lambda quotas"), base64 and headers included."""
+from millrace_harness.mapping.config import MappingConfig
 
-type TimestampType = Literal["CREATE_TIME", "LOG_APPEND_TIME", "NO_TIMESTAMP_TYPE"]
-type Headers = Iterable[tuple[str, bytes | None]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record of a partition, as the log has it. `timestamp` is in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: Literal["CREATE_TIME", "LOG_APPEND_TIME"] = "CREATE_TIME"
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record of the topic: where it was, when it came (monotonic seconds), and how it looks in the event."""
+class Encoded:
+    """A record with its JSON, made once: its length decides what fits a batch, and it becomes part of the event."""
 
-    partition: int
-    offset: int
-    arrived: float
-    encoded: bytes
+    record: Record
+    json: bytes = field(repr=False)
 
 
-def encode_record(
-    *,
-    topic: str,
-    partition: int,
-    offset: int,
-    timestamp: int,
-    timestamp_type: TimestampType,
-    key: bytes | None,
-    value: bytes | None,
-    headers: Headers,
-) -> bytes:
-    """One record as it stands in the event. `timestamp` is in milliseconds; a tombstone's value is null."""
-    told = {
-        "topic": topic,
-        "partition": partition,
-        "offset": offset,
-        "timestamp": timestamp,
-        "timestampType": timestamp_type,
-        "key": _base64(key),
-        "value": _base64(value),
-        "headers": [{name: _signed(content or b"")} for name, content in headers],
+def encode_record(record: Record) -> Encoded:
+    """The record as it stands in the event: key and value in base64, each header as a list of signed bytes."""
+    document = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "timestampType": record.timestamp_type,
+        "key": _base64(record.key),
+        "value": _base64(record.value),
+        "headers": [{name: _signed(value)} for name, value in record.headers],
     }
-    return _json(told)
+    return Encoded(record, json.dumps(document, separators=(",", ":")).encode())
 
 
-class EventWriter:
-    """Puts records together to the event of one mapping."""
-
-    def __init__(self, *, topic: str, bootstrap: str, event_source_arn: str | None) -> None:
-        source: dict[str, str] = {"eventSource": "aws:kafka" if event_source_arn else "SelfManagedKafka"}
-        if event_source_arn:
-            source["eventSourceArn"] = event_source_arn
-        source["bootstrapServers"] = bootstrap
-        self._head = _json(source)[:-1] + b',"records":{'
-        self._topic = topic
-
-    @property
-    def empty_bytes(self) -> int:
-        """The size of an event without records."""
-        return len(self._head) + len(b"}}")
-
-    def partition_bytes(self, partition: int) -> int:
-        """What the first record of one more partition costs, beside its own size."""
-        return len(self._opening(partition)) + len(b"],")
-
-    def write(self, records: Iterable[Record]) -> bytes:
-        """The event. Each partition's records stay in the order they have here."""
-        by_partition = groupby(sorted(records, key=_partition), key=_partition)  # sorting is stable
-        lists = [
-            self._opening(partition) + b",".join(record.encoded for record in members) + b"]"
-            for partition, members in by_partition
-        ]
-        return self._head + b",".join(lists) + b"}}"
-
-    def _opening(self, partition: int) -> bytes:
-        return _json(f"{self._topic}-{partition}") + b":["
+def envelope(config: MappingConfig) -> dict[str, str]:
+    """What the event says besides its records."""
+    source = {"eventSource": "aws:kafka" if config.event_source_arn else "SelfManagedKafka"}
+    if config.event_source_arn:
+        source["eventSourceArn"] = config.event_source_arn
+    return source | {"bootstrapServers": config.bootstrap}
 
 
-def _partition(record: Record) -> int:
-    return record.partition
+def empty_size(config: MappingConfig) -> int:
+    """The bytes of an event without records."""
+    return len(encode(config, ()))
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+def added_size(encoded: Encoded, *, first_of_partition: bool) -> int:
+    """The bytes that a record adds: its JSON and a comma, and with the first of a partition the list around it."""
+    name = len(_place(encoded.record)) + len('"":[],') if first_of_partition else 0
+    return len(encoded.json) + 1 + name
 
 
-def _base64(data: bytes | None) -> str | None:
-    return None if data is None else base64.b64encode(data).decode()
+def encode(config: MappingConfig, records: Iterable[Encoded]) -> bytes:
+    """The event: records grouped by `topic-partition`, each group in the order given."""
+    groups: dict[str, list[bytes]] = {}
+    for encoded in records:
+        groups.setdefault(_place(encoded.record), []).append(encoded.json)
+    head = json.dumps(envelope(config), separators=(",", ":")).encode()[:-1]
+    body = b",".join(b'"%s":[%s]' % (name.encode(), b",".join(lines)) for name, lines in groups.items())
+    return b'%s,"records":{%s}}' % (head, body)
 
 
-def _signed(data: bytes) -> list[int]:
-    """Bytes as Java has them: from -128 to 127."""
-    return [byte - 256 if byte > 127 else byte for byte in data]
+def _place(record: Record) -> str:
+    return f"{record.topic}-{record.partition}"
+
+
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else b64encode(value).decode()
+
+
+def _signed(value: bytes | None) -> list[int]:
+    return [byte - 256 if byte > 127 else byte for byte in value or b""]
