@@ -3,22 +3,27 @@
 PostgreSQL's jsonb refuses U+0000 in strings and numbers beyond `numeric`, and writes numbers out in full: the seven
 bytes of `1e99999` would come back as 100 kB. Numbers are therefore held to the range of a double, and all of an event's
 together to what an event may hold.
+
+Nesting is bounded too: msgspec gives up near 10,000 levels, at a depth that depends on who calls it, so an event that
+was just readable here could be unreadable where it is stored.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 
-from shared.events.limits import MAX_EVENT_BYTES
+from shared.events.limits import MAX_EVENT_BYTES, MAX_NESTING
 from shared.kit.errors import Fault
 from shared.kit.pointer import escape
 
-_MAX_EXPONENT = 308  # a double's, IEEE 754 binary64
-_MAX_DIGITS = 400
+_MAX_DIGITS = 400  # and the furthest exponent: a double's smallest is 5e-324, IEEE 754 binary64
 _EXPONENT = rb"(?:^|[\s:,\[])-?[0-9][0-9.]*[eE][+-]?[0-9]{2}"  # anchored: hexadecimal digests are full of 3e45
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.S)
 _SUSPECT = re.compile(rb"\\u0000|[0-9.]{300}|" + _EXPONENT)
 
-type Json = bool | str | list["Json"] | dict[str, "Json"] | "_Number" | None
+# An object is its members one by one: where a name stands twice, storage reads the value that a dictionary would drop.
+type Json = bool | str | list["Json"] | tuple[tuple[str, "Json"], ...] | "_Number" | None
 
 
 class _Number:
@@ -26,10 +31,12 @@ class _Number:
 
     def __init__(self, text: str) -> None:
         mantissa, _, exponent = text.lower().partition("e")
-        digits = len(mantissa.lstrip("-").partition(".")[0])
-        magnitude = digits + (int(exponent or 0) if len(exponent) < 6 else _MAX_DIGITS)
-        self.within = len(text) <= _MAX_DIGITS and abs(magnitude) <= _MAX_EXPONENT
-        self.length = max(len(text), abs(magnitude))
+        power = int(exponent or 0) if len(exponent) < 6 else _MAX_DIGITS + 1
+        written_out = len(text) <= _MAX_DIGITS and abs(power) <= _MAX_DIGITS
+        value = float(text)
+        lost = value == 0 and mantissa.strip("-0.") != ""
+        self.within = written_out and math.isfinite(value) and not lost
+        self.length = len(text) + abs(power)
 
 
 def faults_in(data: bytes, at: str) -> list[Fault]:
@@ -37,6 +44,8 @@ def faults_in(data: bytes, at: str) -> list[Fault]:
 
     One regular expression passes over the bytes; only a suspect is parsed.
     """
+    if data.count(b"[") + data.count(b"{") > MAX_NESTING and _nesting(data) > MAX_NESTING:
+        return [Fault(at, "nesting", f"Nest arrays and objects at most {MAX_NESTING} levels deep.")]
     if not _SUSPECT.search(data):
         return []
     numbers: list[_Number] = []
@@ -46,13 +55,25 @@ def faults_in(data: bytes, at: str) -> list[Fault]:
         return numbers[-1]
 
     try:
-        value: Json = json.loads(data, parse_int=number, parse_float=number)
+        value: Json = json.loads(data, parse_int=number, parse_float=number, object_pairs_hook=tuple)
         faults = list(_walk(value, at))
     except RecursionError:
         return [Fault(at, "nesting", "Nest arrays and objects less deeply.")]
     if not faults and sum(number.length for number in numbers) > MAX_EVENT_BYTES:
         faults.append(Fault(at, "number", f"Keep all numbers, written out, within {MAX_EVENT_BYTES} bytes."))
     return faults
+
+
+def _nesting(data: bytes) -> int:
+    depth = deepest = 0
+    for token in _TOKEN.finditer(data):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case b"]" | b"}":
+                depth -= 1
+    return deepest
 
 
 def _walk(value: Json, at: str) -> Iterator[Fault]:
@@ -66,8 +87,8 @@ def _walk(value: Json, at: str) -> Iterator[Fault]:
         case list():
             for index, item in enumerate(value):
                 yield from _walk(item, f"{at}/{index}")
-        case dict():
-            for name, item in value.items():
+        case tuple():
+            for name, item in value:
                 if "\0" in name:
                     yield Fault(at, "nul", "Remove the character U+0000 from a member's name: it cannot be stored.")
                 yield from _walk(item, f"{at}/{escape(name)}")

@@ -1,23 +1,19 @@
 """An event as its sender wrote it, checked but not yet ours."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 
 from shared.events.content import faults_in
-from shared.events.limits import MAX_EVENT_BYTES
-from shared.events.model import NO_DATA
+from shared.events.limits import MAX_EVENT_BYTES, YEARS
+from shared.events.model import NO_DATA, Moment
 from shared.kit.errors import Fault
 
 # No control characters in attributes (CloudEvents 1.0, "Type System"): \Z, because $ lets a newline through.
 _PLAIN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_PLAIN)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=_PLAIN)]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Extension = Annotated[str, msgspec.Meta(max_length=1024, pattern=_PLAIN)] | int | bool
-
-_YEARS = range(2, 9999)  # what stays a date in any time zone, here and in PostgreSQL
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +23,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     source: str | None = None
     subject: str | None = None
-    time: datetime | None = None
+    time: Moment | None = None
     key: str | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
@@ -46,6 +42,6 @@ def size_faults(raw: bytes | memoryview, at: str) -> list[Fault]:
 def draft_faults(draft: Draft, at: str) -> list[Fault]:
     """What a type alone cannot say: the time's range, and data that storage would refuse."""
     faults = faults_in(bytes(draft.data), f"{at}/data")
-    if draft.time is not None and draft.time.astimezone(UTC).year not in _YEARS:
+    if draft.time is not None and draft.time.year not in YEARS:
         faults.append(Fault(f"{at}/time", "time", "Use a time between the years 2 and 9998."))
     return faults

@@ -6,6 +6,7 @@ batch of 5,000 over Lambda's 6 MB.
 
 import msgspec
 
+from shared.events.limits import YEARS
 from shared.events.model import Event
 from shared.kit.errors import Malformed
 
@@ -27,6 +28,10 @@ def decode(value: bytes | None) -> Event:
     if value is None:
         raise Malformed("The record has no value.")
     try:
-        return _DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        value.decode()  # msgspec passes over `data` without a look at its encoding
+        event = _DECODER.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("The record's value is not an event.") from error
+    if any(moment is not None and moment.year not in YEARS for moment in (event.received_at, event.time)):
+        raise Malformed("The record's value has a time that cannot be stored.")
+    return event

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from shared.events.draft import Draft, Extension, Moment, Name, Text, draft_faults, size_faults
-from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_EXTENSIONS
-from shared.events.model import NO_DATA, written
+from shared.events.draft import Draft, Extension, Name, Text, draft_faults, size_faults
+from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_EXTENSIONS, MAX_NESTING
+from shared.events.model import NO_DATA, Moment, written
 from shared.kit.errors import Fault, Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
 from shared.kit.pointer import escape
 
@@ -52,6 +52,8 @@ class _CloudEvent(msgspec.Struct):
 class _Batch(msgspec.Struct, forbid_unknown_fields=True):
     events: list[msgspec.Raw]
 
+
+_UNREADABLE = (msgspec.DecodeError, RecursionError)  # the second at some 10,000 levels of nesting
 
 _PLAIN_DECODER = msgspec.json.Decoder(_Plain)
 _CLOUD_EVENT_DECODER = msgspec.json.Decoder(_CloudEvent)
@@ -113,7 +115,7 @@ def _elements(body: bytes) -> tuple[list[msgspec.Raw], str]:
     at = "/events" if wrapped else ""
     try:
         events = _BATCH_DECODER.decode(body).events if wrapped else _ARRAY_DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise _refusal("The batch cannot be read.", [_fault(error, "")]) from None
     if not events:
         fault = Fault(at, "empty_batch", "Send at least one event.")
@@ -136,7 +138,7 @@ def _sized(raw: msgspec.Raw, at: str) -> Parsed:
 def _plain(body: bytes | memoryview, at: str) -> Parsed:
     try:
         event = _PLAIN_DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         return None, [_fault(error, at)]
     draft = Draft(
         type=event.type,
@@ -154,7 +156,7 @@ def _structured(body: bytes | memoryview, at: str) -> Parsed:
     try:
         event = _CLOUD_EVENT_DECODER.decode(body)
         members = _MEMBERS_DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         return None, [_fault(error, at)]
     known = _CloudEvent.__struct_fields__
     extensions, faults = _extensions({name: raw for name, raw in members.items() if name not in known}, at)
@@ -190,7 +192,7 @@ def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str
             continue
         try:
             value = _EXTENSION_DECODER.decode(raw)
-        except msgspec.DecodeError as error:
+        except _UNREADABLE as error:
             faults.append(_fault(error, where))
             continue
         if isinstance(value, int) and value not in _INT32:
@@ -252,7 +254,9 @@ _RULES: tuple[tuple[re.Pattern[str], str, str], ...] = (
 )
 
 
-def _fault(error: msgspec.DecodeError, at: str) -> Fault:
+def _fault(error: msgspec.DecodeError | RecursionError, at: str) -> Fault:
+    if isinstance(error, RecursionError):
+        return Fault(at, "nesting", f"Nest arrays and objects at most {MAX_NESTING} levels deep.")
     said, _, path = str(error).partition(" - at `$")
     place = at + "".join(f"/{step}" for step in re.findall(r"\w+", path))
     for pattern, code, detail in _RULES:

@@ -8,3 +8,9 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 MAX_BATCH_EVENTS = 1000
 MAX_EXTENSIONS = 32
+
+YEARS = range(2, 9999)
+"""Years of a moment: what stays a date in any time zone, here and in PostgreSQL."""
+
+MAX_NESTING = 4000
+"""Levels of arrays and objects in `data`: well below what msgspec (10,000 in all) and jsonb (16,000) can read."""

@@ -2,11 +2,15 @@
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from shared.kit.ids import uuid8
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A date and time that knows its offset."""
 
 NO_DATA = msgspec.Raw()
 """Where an event has no `data`. JSON's null is data, and is something else."""
@@ -33,9 +37,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     type: str
     partition_key: str
-    received_at: datetime
+    received_at: Moment
     subject: str | None = None
-    time: datetime | None = None
+    time: Moment | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
     data: msgspec.Raw = NO_DATA

@@ -15,8 +15,10 @@ _CHECK_SECONDS = 1.0
 _ATTEMPTS = 2  # the second is for a connection that had died while nobody used it
 _RETRY_AFTER_SECONDS = 2
 
-# SQLSTATE classes (PostgreSQL, appendix A) in which the server, not the statement, is at fault.
-_AWAY = ("08", "25", "53", "57", "58", "XX")
+# SQLSTATE classes (PostgreSQL, appendix A) in which what was given is at fault: data exception, integrity constraint
+# violation, program limit exceeded. In all others it is the server or the deploy: shutting down, a deadlock, a password
+# that was rotated, a table that is not there yet. Waiting mends those, and no record is to blame for them.
+_REFUSED = ("22", "23", "54")
 
 
 def is_away(error: BaseException) -> bool:
@@ -26,7 +28,7 @@ def is_away(error: BaseException) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is None:
         return error.connection_invalidated or isinstance(error, InterfaceError | OperationalError)
-    return str(sqlstate).startswith(_AWAY)
+    return not str(sqlstate).startswith(_REFUSED)
 
 
 class _Database:

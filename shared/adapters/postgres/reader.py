@@ -25,6 +25,8 @@ class PostgresEventReader:
         self._reader = reader
 
     async def by_id(self, tenant: str, id_: str, source: str | None) -> list[StoredEvent]:
+        if "\0" in id_:
+            return []  # PostgreSQL refuses to be asked for what it cannot hold
         conditions = _Conditions()
         conditions.add("tenant = {}", tenant)
         conditions.add("id = {}", id_)

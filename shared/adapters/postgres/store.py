@@ -1,6 +1,8 @@
 """The event store: a batch is one statement in one transaction."""
 
 from collections.abc import Sequence
+from datetime import UTC, date
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.exc import DBAPIError
@@ -24,8 +26,11 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
      AS record (received_day, key, tenant, principal, id, source, type, partition_key, received_at, subject, "time",
                 datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset")
 ON CONFLICT (received_day, key) DO NOTHING
-RETURNING key::text
+RETURNING received_day, key
 """
+
+
+type _Identity = tuple[date, UUID]  # the primary key
 
 
 class PostgresEventStore:
@@ -46,8 +51,8 @@ class PostgresEventStore:
         """Store all at once; where the database refuses the batch, halve it until the record at fault stands alone."""
         columns = tuple([list(column) for column in zip(*map(_row, records), strict=True)])
 
-        async def insert(connection: AsyncConnection) -> set[str]:
-            return set((await connection.exec_driver_sql(_INSERT, columns)).scalars())
+        async def insert(connection: AsyncConnection) -> set[_Identity]:
+            return {(row.received_day, row.key) for row in await connection.exec_driver_sql(_INSERT, columns)}
 
         try:
             stored = await self._writer.transaction(insert)
@@ -56,17 +61,18 @@ class PostgresEventStore:
                 return [Outcome.INVALID]
             half = len(records) // 2
             return await self._store(records[:half]) + await self._store(records[half:])
-        return [_outcome(str(record.event.key), stored) for record in records]
+        return [_outcome((record.event.received_day, record.event.key), stored) for record in records]
 
 
-def _outcome(key: str, stored: set[str]) -> Outcome:
-    if key not in stored:
+def _outcome(identity: _Identity, stored: set[_Identity]) -> Outcome:
+    if identity not in stored:
         return Outcome.DUPLICATE
-    stored.remove(key)  # the same event later in the batch met its own row
+    stored.remove(identity)  # the same event later in the batch met its own row
     return Outcome.STORED
 
 
 def _row(record: LogRecord) -> tuple[str | None, ...]:
+    """The columns as text. Times go in UTC: RFC 3339 allows offsets up to 23:59, PostgreSQL up to 15:59."""
     event, position = record.event, record.position
     return (
         event.received_day.isoformat(),
@@ -79,7 +85,7 @@ def _row(record: LogRecord) -> tuple[str | None, ...]:
         event.partition_key,
         event.received_at.isoformat(),
         event.subject,
-        None if event.time is None else event.time.isoformat(),
+        None if event.time is None else event.time.astimezone(UTC).isoformat(),
         event.datacontenttype,
         event.dataschema,
         None if (data := written(event.data)) is None else data.decode(),

@@ -53,7 +53,7 @@ class RedisCache:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._redis.aclose()
+        await self._redis.aclose(close_connection_pool=True)
 
     def _away(self) -> None:
         self._away_until = time.monotonic() + _OPEN_SECONDS

@@ -1,0 +1,5 @@
+"""Everything here goes through the API Gateway URL of a deployed LocalStack."""
+
+from tests.fixtures.deployment import api, ledger, parts, url
+
+__all__ = ["api", "ledger", "parts", "url"]
