@@ -53,6 +53,8 @@ class Runtime:
         Raises:
             Gone: the process ended before it took the work.
         """
+        if not self.alive:
+            raise Gone  # its end was told to an invocation before this one, and is not told twice
         self._exchange.offer(work)
         taken = False
         while (happening := self._exchange.happened(deadline - time.monotonic())) is not None:
