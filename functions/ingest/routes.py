@@ -27,7 +27,7 @@ def routes(parts: Parts) -> APIRouter:
         if receipt.status == "retry":
             raise _away([receipt])
         shown = msgspec.to_builtins(receipt) | {"trace_id": trace_of(request).trace_id}
-        location = f"/v1/events/{quote(receipt.id, safe='')}"
+        location = f"events/{quote(receipt.id, safe='')}"  # relative: a gateway's stage stands before our paths
         return json_response(shown, HTTPStatus.ACCEPTED, {"location": location})
 
     @router.post("/v1/events/batch")

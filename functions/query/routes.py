@@ -109,4 +109,5 @@ def _link(request: Request, cursor: str | None) -> dict[str, str]:
     if cursor is None:
         return {}
     following = urlencode(dict(request.query_params) | {"cursor": cursor}, quote_via=quote)
-    return {"link": f'<{request.url.path}?{following}>; rel="next"'}
+    # Relative: a gateway's stage stands before our paths, and we are not told of it.
+    return {"link": f'<?{following}>; rel="next"'}

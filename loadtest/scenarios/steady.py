@@ -59,7 +59,8 @@ async def stored(api: httpx.AsyncClient, type_: str) -> list[tuple[str, float]]:
         for event in page.json()["events"]:
             accepted, done = (datetime.fromisoformat(state["at"]) for state in event["timeline"])
             found.append((event["id"], (done - accepted).total_seconds() * 1000))
-        path = page.links.get("next", {}).get("url", "")
+        following = page.links.get("next", {}).get("url")
+        path = str(page.url.join(following)) if following else ""
     return found
 
 

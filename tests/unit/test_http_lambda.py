@@ -54,7 +54,7 @@ def test_a_request_keeps_the_id_and_the_trace_it_came_with(handler: LambdaHandle
     headers = handler(event, None)["headers"]
     assert headers["x-request-id"] == event["requestContext"]["requestId"]
     assert headers["traceparent"][:35] == event["headers"]["traceparent"][:35]
-    assert headers["location"] == "/v1/events/order-1"
+    assert headers["location"] == "events/order-1"
 
 
 def test_a_body_in_base64_is_read(handler: LambdaHandler, door: IngestDoor) -> None:
