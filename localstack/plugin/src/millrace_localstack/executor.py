@@ -32,7 +32,6 @@ class ProcessExecutor(RuntimeExecutor):
         self._log = Path(tempfile.gettempdir()) / "environments" / f"{id}.log"
         self._spec: FunctionSpec | None = None
         self._environment: Environment | None = None
-        self._ended = False
 
     def start(self, env_vars: Mapping[str, object]) -> None:
         """Start a process and wait for its init, which may fail: the first invocation tries once more, as in AWS."""
@@ -50,14 +49,11 @@ class ProcessExecutor(RuntimeExecutor):
         invocation = Invocation(
             payload=payload["payload"].encode(), request_id=payload["invoke-id"], trace_id=payload.get("trace-id", "")
         )
-        if self._ended:
-            self._begin()
         try:
             done = self._started.invoke(invocation)
-        except Gone:  # it has ended while nobody used it
+        except Gone:  # it has ended in the invocation before, or while nobody used it
             self._begin()
             done = self._started.invoke(invocation)
-        self._ended = not self._started.alive
         return InvocationResult(invocation.request_id, done.payload, done.error is not None, done.logs)
 
     def get_logs(self) -> str:

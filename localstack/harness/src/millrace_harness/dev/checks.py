@@ -28,6 +28,12 @@ def check(places: Places) -> list[Checked]:
     caches = places.home / "checks"
     commands = {
         "types": ["-m", "mypy", "--cache-dir", str(caches / "mypy")],
+        # In the environment that has LocalStack, and with settings of its own.
+        "plugin types": [
+            *("-m", "mypy", "--cache-dir", str(caches / "mypy-plugin")),
+            *("--config-file", "localstack/plugin/pyproject.toml"),
+            *("--python-executable", str(places.python("localstack"))),
+        ],
         "format": ["-m", "ruff", "format", "--check", "--cache-dir", str(caches / "ruff"), "."],
         "lint": ["-m", "ruff", "check", "--cache-dir", str(caches / "ruff"), "."],
         "imports": ["-c", _LINT_IMPORTS, "--cache-dir", str(caches / "imports")],
