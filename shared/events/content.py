@@ -12,10 +12,11 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from shared.events.limits import MAX_EVENT_BYTES, MAX_NESTING
-from shared.kit.errors import Fault
-from shared.kit.pointer import escape
+from shared.kit.errors import MAX_FAULTS, Fault
+from shared.kit.pointer import below
 
 _MAX_DIGITS = 400  # and the furthest exponent: a double's smallest is 5e-324, IEEE 754 binary64
 _EXPONENT = rb"(?:^|[\s:,\[])-?[0-9][0-9.]*[eE][+-]?[0-9]{2}"  # anchored: hexadecimal digests are full of 3e45
@@ -29,6 +30,8 @@ type Json = bool | str | list["Json"] | tuple[tuple[str, "Json"], ...] | "_Numbe
 class _Number:
     """A number, as far as storage minds it: its length when written out, and whether it is within range."""
 
+    __slots__ = ("length", "within")  # an event may hold a hundred thousand
+
     def __init__(self, text: str) -> None:
         mantissa, _, exponent = text.lower().partition("e")
         power = int(exponent or 0) if len(exponent) < 6 else _MAX_DIGITS + 1
@@ -40,7 +43,7 @@ class _Number:
 
 
 def faults_in(data: bytes, at: str) -> list[Fault]:
-    """Every place in `data` (valid JSON in UTF-8, or nothing) that storage would refuse, as pointers below `at`.
+    """The first 100 places in `data` (valid JSON in UTF-8, or nothing) that storage would refuse, pointers below `at`.
 
     One regular expression passes over the bytes; only a suspect is parsed.
     """
@@ -56,7 +59,7 @@ def faults_in(data: bytes, at: str) -> list[Fault]:
 
     try:
         value: Json = json.loads(data, parse_int=number, parse_float=number, object_pairs_hook=tuple)
-        faults = list(_walk(value, at))
+        faults = list(islice(_walk(value, at), MAX_FAULTS))
     except RecursionError:
         return [Fault(at, "nesting", "Nest arrays and objects less deeply.")]
     if not faults and sum(number.length for number in numbers) > MAX_EVENT_BYTES:
@@ -86,11 +89,11 @@ def _walk(value: Json, at: str) -> Iterator[Fault]:
                 yield Fault(at, "number", "Use a number within the range of a double, with at most 400 digits.")
         case list():
             for index, item in enumerate(value):
-                yield from _walk(item, f"{at}/{index}")
+                yield from _walk(item, below(at, str(index)))
         case tuple():
             for name, item in value:
                 if "\0" in name:
                     yield Fault(at, "nul", "Remove the character U+0000 from a member's name: it cannot be stored.")
-                yield from _walk(item, f"{at}/{escape(name)}")
+                yield from _walk(item, below(at, name))
         case _:
             return

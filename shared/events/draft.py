@@ -16,6 +16,10 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=_PLAIN
 Extension = Annotated[str, msgspec.Meta(max_length=1024, pattern=_PLAIN)] | int | bool
 
 
+# What a client makes of /v1/events/<id> is another place for these: a dot segment, or a route of ours.
+_UNREADABLE_IDS = frozenset({".", "..", "batch", "validate"})
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """What a sender may say of an event. `key` decides its order: `partitionkey` or, in the plain form, `key`."""
 
@@ -44,4 +48,6 @@ def draft_faults(draft: Draft, at: str) -> list[Fault]:
     faults = faults_in(bytes(draft.data), f"{at}/data")
     if draft.time is not None and draft.time.year not in YEARS:
         faults.append(Fault(f"{at}/time", "time", "Use a time between the years 2 and 9998."))
+    if draft.id in _UNREADABLE_IDS:
+        faults.append(Fault(f"{at}/id", "id", "Choose another id: the event could not be read back by this one."))
     return faults

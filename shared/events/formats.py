@@ -15,7 +15,7 @@ import msgspec
 from shared.events.draft import Draft, Extension, Name, Text, draft_faults, size_faults
 from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_EXTENSIONS, MAX_NESTING
 from shared.events.model import NO_DATA, Moment, written
-from shared.kit.errors import Fault, Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
+from shared.kit.errors import MAX_FAULTS, Fault, Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
 from shared.kit.pointer import escape
 
 PLAIN = "application/json"
@@ -90,7 +90,7 @@ def parse_batch(body: bytes, content_type: str | None) -> list[Draft]:
         UnsupportedMedia: not `application/json`, or not UTF-8.
         TooLarge: over a limit, or an event over its own.
         Malformed: not JSON.
-        Unprocessable: empty, or an event breaks a rule; the faults of all events are listed.
+        Unprocessable: empty, or an event breaks a rule; the first 100 faults are listed, over all events.
     """
     _media_type(content_type, (PLAIN,))
     if len(body) > MAX_BATCH_BYTES:
@@ -105,6 +105,8 @@ def parse_batch(body: bytes, content_type: str | None) -> list[Draft]:
         faults += found
         if draft is not None:
             drafts.append(draft)
+        if len(faults) >= MAX_FAULTS:
+            break
     if faults:
         raise _refusal("The batch cannot be accepted, and nothing of it was.", faults)
     return drafts
@@ -183,7 +185,7 @@ def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str
     found: dict[str, str | int | bool] = {}
     faults: list[Fault] = []
     if len(members) > MAX_EXTENSIONS:
-        faults.append(Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes."))
+        return found, [Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes.")]
     for name, raw in members.items():
         where = f"{at}/{escape(name)}"
         if not _EXTENSION_NAME.fullmatch(name) or name in _TAKEN:

@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+MAX_FAULTS = 100
+"""Faults of one failure. Beyond it a list helps nobody, and an answer must stay within Lambda's 6 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -33,7 +36,8 @@ class Fault:
 class Failure(Exception):
     """The root. `code` is stable and public; `retryable` says whether the same request may succeed later.
 
-    `members` are told to the client beside the detail, for programs (RFC 9457, 3.2).
+    At most `MAX_FAULTS` of `faults` are kept. `members` are told to the client beside the detail, for programs
+    (RFC 9457, 3.2).
     """
 
     code: ClassVar[str] = "internal"
@@ -49,7 +53,7 @@ class Failure(Exception):
     ) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.faults = faults
+        self.faults = faults[:MAX_FAULTS]
         self.retry_after_seconds = retry_after_seconds
         self.members = members or {}
 

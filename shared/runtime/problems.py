@@ -21,7 +21,6 @@ from shared.runtime.telemetry import Trace
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 2
-_MOST_FAULTS = 100  # beyond it a list helps nobody, and the answer must stay within 6 MB
 
 _STATUS: dict[type[Failure], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
@@ -70,7 +69,7 @@ def problem_response(failure: Failure, trace: Trace, *, status: HTTPStatus | Non
         code=failure.code,
         retryable=failure.retryable,
         trace_id=trace.trace_id,
-        errors=failure.faults[:_MOST_FAULTS],
+        errors=failure.faults,
     )
     body = msgspec.json.encode(msgspec.structs.asdict(problem) | dict(failure.members))
     return Response(body, status, headers, MEDIA_TYPE)

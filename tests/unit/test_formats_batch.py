@@ -102,3 +102,8 @@ def test_a_batch_that_is_not_utf8_is_malformed() -> None:
 @pytest.mark.parametrize("content_type", [STRUCTURED, "application/cloudevents-batch+json", "text/plain", ""])
 def test_only_the_plain_form_is_read_in_batches(content_type: str) -> None:
     assert refused(UnsupportedMedia, json.dumps([GOOD]).encode(), content_type) == [("", "content_type")]
+
+
+def test_the_first_hundred_faults_of_a_batch_are_listed() -> None:
+    found = refused(Unprocessable, json.dumps([{"type": ""}] * 500).encode())
+    assert len(found) == 100

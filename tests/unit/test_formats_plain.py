@@ -262,3 +262,20 @@ def test_any_bytes_are_either_accepted_or_refused_with_a_fault(content: bytes, c
     except Invalid as failure:
         faults = failure.faults
     assert faults != ()
+
+
+def test_faults_and_their_pointers_are_bounded_however_deep_and_many_the_places_are() -> None:
+    name = "~" * 64
+    data = f'{{"{name}":' * 300 + "[" + ",".join(["1e999"] * 5000) + "]" + "}" * 300
+    with pytest.raises(Unprocessable) as refusal:
+        parse_event(f'{{"type":"t","data":{data}}}'.encode(), PLAIN)
+    assert len(refusal.value.faults) == 100
+    assert {fault.code for fault in refusal.value.faults} == {"number"}
+    assert max(len(fault.pointer) for fault in refusal.value.faults) < 600
+
+
+@pytest.mark.parametrize("id_", [".", "..", "batch", "validate"])
+def test_an_id_that_no_path_could_lead_to_is_refused(id_: str) -> None:
+    with pytest.raises(Unprocessable) as refusal:
+        parse_event(json.dumps({"type": "t", "data": 1, "id": id_}).encode(), PLAIN)
+    assert [(fault.pointer, fault.code) for fault in refusal.value.faults] == [("/id", "id")]

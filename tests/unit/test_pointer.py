@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.kit.pointer import escape
+from shared.kit.pointer import below, escape
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,16 @@ def test_a_name_becomes_a_reference_token(name: str, token: str) -> None:
 
 def test_a_long_name_is_cut() -> None:
     assert escape("x" * 1000) == "x" * 64
+
+
+def test_a_pointer_grows_by_one_token() -> None:
+    assert below("/data", "a/b") == "/data/a~1b"
+
+
+def test_a_pointer_into_the_deep_stays_at_an_ancestor() -> None:
+    at = ""
+    for _ in range(1000):
+        at = below(at, "~" * 64)
+    assert len(at) < 600
+    assert at == "/" + "/".join(["~0" * 64] * at.count("/"))
+    assert below(at, "x") == at
