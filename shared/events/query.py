@@ -1,7 +1,6 @@
 """Reading events back: one with its timeline, or pages in keyset order."""
 
 import hashlib
-from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from shared.kit.cursor import CursorSigner
 from shared.kit.errors import Conflict, Fault, Malformed, NotFound
 
 _CACHED_SECONDS = 30  # an event never changes; the bound is for what may yet be told of it
-_PAGE_BYTES = 2 * 1024 * 1024  # of data: escaped inside Lambda's answer it may double, and 6 MB is all that takes
+_PAGE_BYTES = 2 * 1024 * 1024  # of JSON: escaped inside Lambda's answer it may double, and 6 MB is all that takes
 
 
 class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +24,9 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Events as clients see them, and the cursor of the page that follows, if there is one."""
+    """Events as clients see them, as JSON objects, and the cursor of the page that follows, if there is one."""
 
-    events: list[dict[str, Any]]
+    events: list[msgspec.Raw]
     next: str | None
 
 
@@ -80,9 +79,9 @@ class Query:
         rows = await self._reader.page(
             tenant, request.where, after=after, limit=request.limit + 1, descending=request.descending
         )
-        shown = _within(rows[: request.limit])
-        following = self._seal(tenant, request, shown[-1]) if len(rows) > len(shown) else None
-        return Page([view(row) for row in shown], following)
+        shown = _fitting(rows[: request.limit])
+        following = self._seal(tenant, request, rows[len(shown) - 1]) if len(rows) > len(shown) else None
+        return Page(shown, following)
 
     def _seal(self, tenant: str, request: PageRequest, last: StoredEvent) -> str:
         after = Keyset(last.event.received_at, str(last.event.key))
@@ -125,10 +124,17 @@ def view(stored: StoredEvent) -> dict[str, Any]:
     }
 
 
-def _within(rows: list[StoredEvent]) -> list[StoredEvent]:
-    """The rows that fit a page, at least one."""
-    sizes = accumulate(len(bytes(row.event.data)) + len(row.event.data_base64 or "") for row in rows)
-    return [row for index, (row, size) in enumerate(zip(rows, sizes, strict=True)) if index == 0 or size <= _PAGE_BYTES]
+def _fitting(rows: list[StoredEvent]) -> list[msgspec.Raw]:
+    """The first rows as JSON, as many as fit a page, and one at least."""
+    events: list[msgspec.Raw] = []
+    size = 0
+    for row in rows:
+        body = msgspec.json.encode(view(row))
+        size += len(body)
+        if events and size > _PAGE_BYTES:
+            break
+        events.append(msgspec.Raw(body))
+    return events
 
 
 def _cache_key(tenant: str, id_: str, source: str | None) -> str:

@@ -4,19 +4,24 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.memory.events import MemoryEventStore
 from shared.events.model import NO_DATA, Event
 from shared.events.ports import EventFilter
-from shared.events.query import PageRequest, Query
+from shared.events.query import Page, PageRequest, Query
 from shared.kit.clock import FixedClock
 from shared.kit.cursor import CursorSigner
 from shared.kit.errors import Conflict, Malformed, NotFound, Unavailable
 from tests.fixtures.events import MOMENT, a_record, an_event
 
 STORED_AT = MOMENT + timedelta(milliseconds=250)
+
+
+def ids(page: Page) -> list[str]:
+    return [json.loads(bytes(event))["id"] for event in page.events]
 
 
 class Room:
@@ -39,7 +44,7 @@ class Room:
         pages = [await self.query.page("tests", PageRequest(**request))]
         while pages[-1].next:
             pages.append(await self.query.page("tests", PageRequest(**request, cursor=pages[-1].next)))
-        return [[event["id"] for event in page.events] for page in pages]
+        return [ids(page) for page in pages]
 
 
 @pytest.fixture
@@ -153,7 +158,7 @@ async def test_an_event_that_comes_while_paging_does_not_shift_the_pages(room: R
     first = await room.query.page("tests", PageRequest(limit=2))
     await room.hold(an_event("new", received_at=MOMENT + timedelta(hours=1)))
     second = await room.query.page("tests", PageRequest(limit=2, cursor=first.next))
-    assert [event["id"] for event in second.events] == ["1", "0"]
+    assert ids(second) == ["1", "0"]
 
 
 async def test_a_page_of_nothing_is_empty_and_the_last(room: Room) -> None:
@@ -164,6 +169,14 @@ async def test_a_page_of_nothing_is_empty_and_the_last(room: Room) -> None:
 async def test_a_page_of_large_events_is_cut_short_and_nothing_is_lost(room: Room) -> None:
     await room.hold(*spread(7, data='"' + "x" * 700_000 + '"'))
     assert await room.walk(limit=50) == [["6", "5"], ["4", "3"], ["2", "1"], ["0"]]
+
+
+async def test_attributes_count_too_and_a_page_stays_within_what_lambda_answers(room: Room) -> None:
+    extensions: dict[str, str | int | bool] = {f"e{number}": "\U0001f600" * 1024 for number in range(32)}
+    await room.hold(*spread(60, extensions=extensions))
+    page = await room.query.page("tests", PageRequest(limit=50))
+    assert len(msgspec.json.encode(page)) < 3_000_000
+    assert sum(len(part) for part in await room.walk(limit=50)) == 60
 
 
 async def test_base64_counts_as_data_and_a_page_holds_at_least_one_event(room: Room) -> None:
@@ -192,4 +205,4 @@ async def test_a_page_may_change_its_size_on_the_way(room: Room) -> None:
     await room.hold(*spread(5))
     cursor = (await room.query.page("tests", PageRequest(limit=1))).next
     page = await room.query.page("tests", PageRequest(limit=50, cursor=cursor))
-    assert [event["id"] for event in page.events] == ["3", "2", "1", "0"]
+    assert ids(page) == ["3", "2", "1", "0"]
