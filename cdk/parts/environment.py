@@ -21,9 +21,8 @@ def environment(function: Function, profile: Profile) -> dict[str, str]:
     """The environment variables of `function`. A function that has no row in the table is a KeyError."""
     told = {field.upper(): str(getattr(profile.endpoints, field)) for field in _TOLD[function.name]}
     return {
-        "STAGE": profile.name,
-        "LOG_LEVEL": "INFO",
         "POWERTOOLS_SERVICE_NAME": function.name,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+        "POWERTOOLS_LOG_LEVEL": "INFO",
         **told,
     }

@@ -83,14 +83,6 @@ class EventReader(Protocol):
         """
         ...
 
-    async def check(self) -> None:
-        """Ask the replica for a sign of life within 1 s.
-
-        Raises:
-            Unavailable: it did not answer.
-        """
-        ...
-
 
 class Cache(Protocol):
     """Bytes kept for a while under a typed key. It fails open: away is the same as empty."""

@@ -1,9 +1,11 @@
 """A function that CloudFormation runs during a deploy, as a custom resource.
 
 Source: CloudFormation user guide, "Custom resource request objects" and "Custom resource response objects". The answer
-is PUT to a presigned address: without it a deploy would wait for an hour, so every way out of here sends one.
+is PUT to a presigned address: without it a deploy would wait for its timeout and never learn why, so every way out of
+here sends one, also that of work which does not end.
 """
 
+import asyncio
 import http.client
 import json
 import urllib.request
@@ -18,20 +20,22 @@ type DeploymentHandler = Callable[[Mapping[str, Any], Any], None]
 
 _ATTEMPTS = 3  # S3 asks for a retry on 5xx
 _TIMEOUT_SECONDS = 10
+_KEPT_SECONDS = 15  # of the function's time, for the answer
 
 
 def deployment_handler(name: str, work: Work) -> DeploymentHandler:
     """A handler that does `work` whenever the resource `name` is created or changed, and nothing when it is deleted.
 
     `work` can be repeated. What it gives becomes the resource's attributes; when it raises, the deploy fails with the
-    error's words and CloudFormation goes back to the version before.
+    error's words and CloudFormation goes back to the version before. Work that has not ended 15 s before the function's
+    time is up counts as failed, and is left behind.
     """
 
     def handler(event: Mapping[str, Any], context: Any) -> None:
         answer: dict[str, Any] = {"Status": "SUCCESS", "Data": {}}
         if event["RequestType"] != "Delete":
             try:
-                answer["Data"] = dict(loop.run(work()))
+                answer["Data"] = dict(loop.run(_bounded(work, context.get_remaining_time_in_millis() / 1000)))
             except Exception as error:
                 logger.exception("deployment.failed", resource=name)
                 answer |= {"Status": "FAILED", "Reason": f"{name}: {type(error).__name__}: {error}"[:1000]}
@@ -40,6 +44,16 @@ def deployment_handler(name: str, work: Work) -> DeploymentHandler:
         _put(event["ResponseURL"], identity | {"PhysicalResourceId": name} | answer)
 
     return handler
+
+
+async def _bounded(work: Work, seconds: float) -> Mapping[str, Any]:
+    """What `work` gives. Not awaited once it is late: a silent database can hold up its cancellation as well."""
+    task = asyncio.ensure_future(work())
+    await asyncio.wait({task}, timeout=max(0.0, seconds - _KEPT_SECONDS))
+    if not task.done():
+        task.cancel()
+        raise TimeoutError(f"not done {_KEPT_SECONDS} s before the function's time is up")
+    return task.result()
 
 
 def _put(url: str, answer: Mapping[str, Any]) -> None:

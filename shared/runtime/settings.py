@@ -1,7 +1,7 @@
 """Every environment variable that a function reads, on one screen.
 
-One class a function, named after it. A field's name in upper case is the variable. Powertools reads its own two
-(`POWERTOOLS_SERVICE_NAME`, `POWERTOOLS_METRICS_NAMESPACE`) by itself.
+One class a function, named after it. A field's name in upper case is the variable. Powertools reads its own three
+(`POWERTOOLS_SERVICE_NAME`, `POWERTOOLS_METRICS_NAMESPACE`, `POWERTOOLS_LOG_LEVEL`) by itself.
 """
 
 import os
@@ -12,10 +12,7 @@ import msgspec
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What all functions have: the stage they run in and how much they say."""
-
-    stage: str
-    log_level: str = "INFO"
+    """How a class of settings is read."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -3,13 +3,19 @@
 An entry is an event name, dotted and constant, with fields.
 """
 
+import logging
 import re
 import secrets
 from dataclasses import dataclass
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 logger = Logger(utc=True)
+
+# Adapters cannot know of this module: their own loggers hang below `shared`, and write the same lines.
+logging.getLogger("shared")
+copy_config_to_registered_loggers(logger, include={"shared"})
 
 # W3C Trace Context, level 1: version 00, trace id and parent id not all zeros.
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")

@@ -68,7 +68,7 @@ def test_a_function_has_the_files_that_all_have(function: Function) -> None:
 @of_each_function
 def test_a_handler_is_where_its_name_says(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in settings_of(function).environment_names():
-        monkeypatch.setenv(name, VALUES.get(name, "INFO" if name == "LOG_LEVEL" else "test"))
+        monkeypatch.setenv(name, VALUES.get(name, "test"))
     module, _, attribute = function.handler.rpartition(".")
     assert module == f"functions.{function.name}.handler"
     assert list(inspect.signature(getattr(importlib.import_module(module), attribute)).parameters) == [

@@ -204,15 +204,8 @@ async def test_a_filter_and_a_place_go_together(shelf: Shelf) -> None:
     assert await shelf.ids(EventFilter(type="t0", since=events[1].received_at), after=after) == ["2"]
 
 
-async def test_a_reader_that_answers_passes_its_check(shelf: Shelf) -> None:
-    await shelf.reader.check()
-    assert await shelf.ids() == []
-
-
 async def test_an_absent_replica_is_unavailable(absent: EventReader) -> None:
     with pytest.raises(Unavailable):
         await absent.by_id("tests", "1", None)
     with pytest.raises(Unavailable):
         await absent.page("tests", EventFilter(), after=None, limit=1, descending=True)
-    with pytest.raises(Unavailable):
-        await absent.check()

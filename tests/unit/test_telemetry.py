@@ -1,6 +1,10 @@
 """W3C Trace Context, level 1."""
 
+import json
+import logging
+
 import pytest
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from shared.runtime.telemetry import Trace
 
@@ -35,3 +39,17 @@ def test_what_cannot_be_read_begins_a_new_trace(given: str | None) -> None:
     trace = Trace.continued(given)
     assert trace.trace_id != "4bf92f3577b34da6a3ce929d0e0e4736"
     assert Trace.continued(str(trace)).trace_id == trace.trace_id
+
+
+def test_what_an_adapter_logs_is_a_json_line_as_well() -> None:
+    record = logging.getLogger("shared.adapters.some").makeRecord(
+        "shared.adapters.some", logging.WARNING, "file", 1, "database.away %s", ("57P01",), None
+    )
+    # Beside the handler of Powertools there are those by which pytest listens.
+    (formatter,) = {
+        handler.formatter
+        for handler in logging.getLogger("shared").handlers
+        if isinstance(handler.formatter, LambdaPowertoolsFormatter)
+    }
+    line = json.loads(formatter.format(record))
+    assert (line["level"], line["message"]) == ("WARNING", "database.away 57P01")

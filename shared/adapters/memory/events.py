@@ -72,9 +72,6 @@ class MemoryEventStore:
             rows = [row for row in rows if (_order(row) < edge if descending else _order(row) > edge)]
         return rows[:limit]
 
-    async def check(self) -> None:
-        self._require()
-
     def _require(self) -> None:
         if self.away:
             raise Unavailable("The database does not answer.")

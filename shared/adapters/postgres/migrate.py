@@ -30,7 +30,7 @@ async def migrate(database_direct_url: str, *, today: date) -> str:
     """
     url = database_direct_url.replace("postgresql://", "postgresql+asyncpg://", 1)
     arguments = {"timeout": _CONNECT_SECONDS, "server_settings": {"application_name": "migrate"}}
-    engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments)
+    engine = create_async_engine(url, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_upgrade, today)

@@ -52,9 +52,6 @@ class PostgresEventReader:
         direction = "DESC" if descending else "ASC"
         return await self._select(conditions, f"received_at {direction}, key {direction}", limit)
 
-    async def check(self) -> None:
-        await self._reader.check()
-
     async def _select(self, conditions: "_Conditions", order: str, limit: int) -> list[StoredEvent]:
         # What is put together here are this module's own words; every value is a parameter.
         sql = f"SELECT {_COLUMNS} FROM events WHERE {conditions} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608

@@ -1,5 +1,6 @@
 """The event store: a batch is one statement in one transaction."""
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, date
 from uuid import UUID
@@ -11,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.adapters.postgres.engine import Writer
 from shared.events.model import LogRecord, Outcome, written
 from shared.kit.errors import Unavailable
+
+_LOG = logging.getLogger(__name__)
 
 # Every array is text[] and cast in SQL: other array types make asyncpg ask the catalog on each new connection, and
 # that pins a connection of RDS Proxy.
@@ -56,8 +59,10 @@ class PostgresEventStore:
 
         try:
             stored = await self._writer.transaction(insert)
-        except DBAPIError:
+        except DBAPIError as error:
             if len(records) == 1:
+                # The kind alone: what the database says of it may repeat the record.
+                _LOG.error("store.refused %s", getattr(error.orig, "sqlstate", "unknown"))
                 return [Outcome.INVALID]
             half = len(records) // 2
             return await self._store(records[:half]) + await self._store(records[half:])
