@@ -5,17 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from host_runtime import CHECKOUT, COMMAND, RUNTIME_PYTHON, MakeSpec
 
 from millrace_harness.host import FunctionSpec, Host
 from millrace_harness.parts.cache import Cache
 from millrace_harness.parts.paths import default_cache
 
-CHECKOUT = Path(__file__).parents[4]
-RUNTIME_PYTHON = os.environ.get("MILLRACE_RUNTIME_PYTHON", str(CHECKOUT / ".millrace/venvs/runtime/bin/python"))
-COMMAND = (RUNTIME_PYTHON, "-m", "awslambdaric")
 FUNCTIONS = ("lambdas.py", "broken.py", "slow_init.py")
-
-type MakeSpec = Callable[..., FunctionSpec]
 
 
 @pytest.fixture(scope="session")

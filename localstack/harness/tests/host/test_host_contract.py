@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
-from conftest import COMMAND, MakeSpec
+from host_runtime import COMMAND, MakeSpec
 
 from millrace_harness.host import FunctionSpec, Host
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import COMMAND, MakeSpec
+from host_runtime import COMMAND, MakeSpec
 
 from millrace_harness.host import Closed, Environment, Gone, Host, Invocation, Invoked, RequestTooLarge, Throttled
 

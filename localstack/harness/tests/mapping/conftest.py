@@ -1,31 +1,16 @@
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from millrace_harness.parts import Paths, Stack
-from millrace_harness.parts.paths import default_cache
-
-CHECKOUT = Path(__file__).parents[4]
+from millrace_harness.parts import Stack
 
 
 @pytest.fixture(scope="session")
-def broker_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Real parts; these tests use the broker."""
-    stack = Stack(Paths(CHECKOUT, tmp_path_factory.mktemp("mapping") / "state", default_cache()))
-    try:
-        stack.up(print)
-        yield stack
-    finally:
-        stack.down()
-
-
-@pytest.fixture(scope="session")
-def bootstrap(broker_stack: Stack) -> str:
-    return broker_stack.endpoints.kafka_bootstrap
+def bootstrap(stack: Stack) -> str:
+    return stack.endpoints.kafka_bootstrap
 
 
 @pytest.fixture

@@ -161,6 +161,22 @@ def test_a_partition_that_fails_on_and_on_does_not_keep_the_others_from_going_on
     assert committed(bootstrap, topic, 0) <= 0
 
 
+def test_a_retry_does_not_wait_out_the_window_of_another_partition(
+    bootstrap: str, topic: str, produce: Produce
+) -> None:
+    def answer(_: dict[str, list[bytes]]) -> InvokeAnswer:
+        if len(function.calls) > 1:
+            return InvokeAnswer(b"")
+        produce(1, [b"other"])  # is there at once, and opens a window before the retry of partition 0 is due
+        return InvokeAnswer(b"{}", "Unhandled")
+
+    function = Function(answer)
+    produce(0, [b"again"])
+    with mapping(bootstrap, topic, function, window_seconds=3):
+        eventually(lambda: function.values(f"{topic}-0").count(b"again") == 2)
+    assert function.calls[1] == {f"{topic}-0": [b"again"], f"{topic}-1": [b"other"]}
+
+
 def test_records_are_dropped_when_the_retries_are_used_up(bootstrap: str, topic: str, produce: Produce) -> None:
     def answer(call: dict[str, list[bytes]]) -> InvokeAnswer:
         return InvokeAnswer(b"{}", "Unhandled" if b"bad" in call[f"{topic}-0"] else None)
@@ -236,14 +252,14 @@ def test_a_topic_that_is_made_later_is_found(bootstrap: str) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_broker_that_is_away_is_waited_for(bootstrap: str, topic: str, produce: Produce, broker_stack: Stack) -> None:
+def test_a_broker_that_is_away_is_waited_for(bootstrap: str, topic: str, produce: Produce, stack: Stack) -> None:
     function = Function()
     produce(0, [b"before"])
     with mapping(bootstrap, topic, function):
         eventually(lambda: function.values(f"{topic}-0") == [b"before"])
-        broker_stack.part("kafka").stop()
-        broker_stack.part("kafka").start()
-        broker_stack.part("kafka").wait()
+        stack.part("kafka").stop()
+        stack.part("kafka").start()
+        stack.part("kafka").wait()
         produce(0, [b"after"])
         eventually(lambda: b"after" in function.values(f"{topic}-0"))
     assert committed(bootstrap, topic, 0) == 2

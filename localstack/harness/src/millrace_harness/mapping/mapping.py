@@ -77,8 +77,6 @@ class EventSourceMapping:
                 self._stopping.wait(REOPEN_SECONDS)
 
     def _step(self, source: Source) -> None:
-        for partition, offset in self._retries.due().items():
-            source.resume(partition, offset)
         batch = self._collect(source)
         if batch.records:
             self._deliver(source, batch.records)
@@ -89,11 +87,12 @@ class EventSourceMapping:
         carried, self._carried = self._carried, None
         if carried is not None:
             batch.add(carried)
-        wait = self._retries.seconds_to_next(POLL_SECONDS)
         while batch.room > 0 and not self._stopping.is_set():
-            if batch.records:
-                wait = min(POLL_SECONDS, batch.seconds_left)
-            encoded = source.poll(wait)
+            # Also while a batch fills: another partition's window is no reason to wait longer for a retry.
+            for partition, offset in self._retries.due().items():
+                source.resume(partition, offset)
+            wait = min(POLL_SECONDS, batch.seconds_left) if batch.records else POLL_SECONDS
+            encoded = source.poll(self._retries.seconds_to_next(wait))
             if encoded is None:
                 if not batch.records or batch.seconds_left <= 0:
                     break

@@ -62,7 +62,7 @@ class Source:
         return encode_record(_record(message))
 
     def pause(self, partition: int) -> None:
-        """Read no more of it for now."""
+        """Read no more of it, until `resume`."""
         self._consumer.pause([TopicPartition(self._topic, partition)])
 
     def resume(self, partition: int, offset: int) -> None:
