@@ -27,7 +27,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `key` is the event's identity in storage, `partition_key` decides its place in the log. `data` is the sender's
     JSON, byte for byte; `data_base64` stands instead of it where the sender's data was not JSON (CloudEvents 1.0,
     JSON format 3.1.1). `received_at` is stamped here once and travels along, so a redelivered record meets its own
-    row. Tenant, principal, received time and trace are the server's: a client cannot set them.
+    row. Tenant, principal, received time and trace are the server's: a client cannot set them. `spooled_at` is when the
+    event was put into the spool, if it came that way; `waiter` is whom to tell once it is stored, if somebody waits.
     """
 
     key: UUID
@@ -46,6 +47,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data_base64: str | None = None
     extensions: dict[str, str | int | bool] = msgspec.field(default_factory=dict)
     traceparent: str | None = None
+    spooled_at: Moment | None = None
+    waiter: str | None = None
 
     @property
     def received_day(self) -> date:
@@ -79,9 +82,20 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 class NotAppended(msgspec.Struct, frozen=True):
-    """No acknowledgement came in time. The event may or may not be in the log: only a resend settles it."""
+    """No acknowledgement came in time.
+
+    `sent` says whether a broker may have been given the event: then it may or may not be in the log, and only a resend
+    settles it. Otherwise it is certainly not there.
+    """
 
     reason: str
+    sent: bool = True
+
+
+class Spooled(msgspec.Struct, frozen=True):
+    """The spool has the event, durably, and will bring it to the log."""
+
+    at: datetime
 
 
 class RawRecord(msgspec.Struct, frozen=True):

@@ -12,13 +12,13 @@ from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome
 class EventLog(Protocol):
     """The log that events are appended to."""
 
-    async def append(self, events: Sequence[Event]) -> list[Appended | NotAppended]:
+    async def append(self, events: Sequence[Event], *, within: float | None = None) -> list[Appended | NotAppended]:
         """Append `events`, and answer for each, in the order given.
 
         Durable: `Appended` means that every in-sync replica has it. Ordered: events of one tenant and partition key
         land in one partition in the order given. Repeatable: appending an event again adds a record, and storage
-        keeps one row. Bounded: returns within the log's own limit (about 2 s) even while no broker answers, and
-        never raises for that: the events are `NotAppended`.
+        keeps one row. Bounded: returns within the log's own limit (about 2 s), or within `within` seconds where
+        that is less, even while no broker answers, and never raises for that: the events are `NotAppended`.
         """
         ...
 

@@ -117,11 +117,15 @@ def view(stored: StoredEvent) -> dict[str, Any]:
         "offset": position.offset,
         "position": str(position),
         "received_at": event.received_at,
-        "timeline": [
-            {"state": "accepted", "at": event.received_at, "detail": f"position {position}"},
-            {"state": "stored", "at": stored.stored_at},
-        ],
+        "timeline": _timeline(stored),
     }
+
+
+def _timeline(stored: StoredEvent) -> list[dict[str, Any]]:
+    event, position = stored.event, stored.position
+    accepted = {"state": "accepted", "at": event.received_at, "detail": f"position {position}"}
+    spooled = [{"state": "spooled", "at": event.spooled_at}] if event.spooled_at else []
+    return [accepted, *spooled, {"state": "stored", "at": stored.stored_at}]
 
 
 def _fitting(rows: list[StoredEvent]) -> list[msgspec.Raw]:

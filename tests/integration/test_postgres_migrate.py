@@ -21,11 +21,13 @@ from tests.fixtures.events import MOMENT, a_record, an_event
 from tests.fixtures.parts import fresh_database
 
 TODAY = MOMENT.date()
-FAILING = """
+_VERSIONS = Path(module.__file__).parent / "migrations" / "versions"
+NEWEST = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
+FAILING = f"""
 from alembic import op
 
 revision = "9999"
-down_revision = "0001"
+down_revision = "{NEWEST}"
 branch_labels = None
 depends_on = None
 
@@ -60,8 +62,8 @@ async def tables(url: str) -> list[str]:
 
 
 async def test_an_empty_database_is_brought_to_the_newest_revision(url: str) -> None:
-    assert await migrate(url, today=TODAY) == "0001"
-    assert await select(url, "SELECT version_num FROM alembic_version") == ["0001"]
+    assert await migrate(url, today=TODAY) == NEWEST
+    assert await select(url, "SELECT version_num FROM alembic_version") == [NEWEST]
 
 
 async def test_there_is_a_partition_for_yesterday_today_and_a_week_ahead(url: str) -> None:
@@ -73,7 +75,7 @@ async def test_there_is_a_partition_for_yesterday_today_and_a_week_ahead(url: st
 async def test_a_migration_again_changes_nothing(url: str) -> None:
     await migrate(url, today=TODAY)
     before = await tables(url)
-    assert await migrate(url, today=TODAY) == "0001"
+    assert await migrate(url, today=TODAY) == NEWEST
     assert await tables(url) == before
 
 
@@ -84,8 +86,8 @@ async def test_a_later_day_adds_its_partitions(url: str) -> None:
 
 
 async def test_migrations_at_once_run_one_after_the_other(url: str) -> None:
-    assert await asyncio.gather(*(migrate(url, today=TODAY) for _ in range(4))) == ["0001"] * 4
-    assert await select(url, "SELECT version_num FROM alembic_version") == ["0001"]
+    assert await asyncio.gather(*(migrate(url, today=TODAY) for _ in range(4))) == [NEWEST] * 4
+    assert await select(url, "SELECT version_num FROM alembic_version") == [NEWEST]
 
 
 async def test_no_lock_is_left_behind(url: str) -> None:
@@ -102,7 +104,7 @@ async def test_an_event_of_a_day_without_a_partition_is_not_lost(url: str) -> No
     assert await store.store([record]) == [Outcome.STORED]
     assert await select(url, "SELECT id FROM events_default") == [record.event.id]
     # Its day stays in the default partition: PostgreSQL refuses a partition for rows that lie there.
-    assert await migrate(url, today=far.date()) == "0001"
+    assert await migrate(url, today=far.date()) == NEWEST
     assert await store.store([record]) == [Outcome.DUPLICATE]
     assert f"events_{far:%Y%m%d}" not in await tables(url)
     assert f"events_{far + timedelta(days=1):%Y%m%d}" in await tables(url)
@@ -119,10 +121,10 @@ async def test_a_migration_that_fails_leaves_the_version_before(
     monkeypatch.setattr(module, "__file__", str(tmp_path / "migrate.py"))
     with pytest.raises(DBAPIError):
         await migrate(url, today=TODAY)
-    assert await select(url, "SELECT version_num FROM alembic_version") == ["0001"]
+    assert await select(url, "SELECT version_num FROM alembic_version") == [NEWEST]
     assert await select(url, "SELECT to_regclass('left_behind')") == ["None"]
     monkeypatch.undo()
-    assert await migrate(url, today=TODAY) == "0001"
+    assert await migrate(url, today=TODAY) == NEWEST
 
 
 async def test_an_absent_database_is_unavailable() -> None:

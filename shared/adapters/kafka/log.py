@@ -40,11 +40,11 @@ class KafkaEventLog:
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
-    async def append(self, events: Sequence[Event]) -> list[Appended | NotAppended]:
+    async def append(self, events: Sequence[Event], *, within: float | None = None) -> list[Appended | NotAppended]:
         answers: dict[int, Appended] = {}
         reason = "the broker did not answer in time"
         try:
-            async with asyncio.timeout(self._budget_seconds):
+            async with asyncio.timeout(min(self._budget_seconds, within or self._budget_seconds)):
                 await self._send(events, answers)
         except (KafkaError, OSError) as error:
             reason = type(error).__name__

@@ -10,15 +10,19 @@ from shared.kit.errors import Unavailable
 
 
 class MemoryEventLog:
-    """An EventLog of `partitions` lists. Set `away` to have it answer as a log without brokers does."""
+    """An EventLog of `partitions` lists. Set `away` to have it answer as a log without brokers does.
+
+    Set `unsure` besides to have it answer as one whose brokers went silent after they were given the events.
+    """
 
     def __init__(self, partitions: int = 12) -> None:
         self.partitions: list[list[Event]] = [[] for _ in range(partitions)]
         self.away = False
+        self.unsure = False
 
-    async def append(self, events: Sequence[Event]) -> list[Appended | NotAppended]:
+    async def append(self, events: Sequence[Event], *, within: float | None = None) -> list[Appended | NotAppended]:
         if self.away:
-            return [NotAppended("the log is away")] * len(events)
+            return [NotAppended("the log is away", self.unsure)] * len(events)
         return [Appended(self._append(event)) for event in events]
 
     async def check(self) -> None:

@@ -19,15 +19,17 @@ _LOG = logging.getLogger(__name__)
 # that pins a connection of RDS Proxy.
 _INSERT = """
 INSERT INTO events (received_day, key, tenant, principal, id, source, type, partition_key, received_at, subject, "time",
-                    datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset")
+                    datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset",
+                    spooled_at)
 SELECT received_day::date, key::uuid, tenant, principal, id, source, type, partition_key, received_at::timestamptz,
        subject, "time"::timestamptz, datacontenttype, dataschema, data::jsonb, data_base64, extensions::jsonb,
-       traceparent, "partition"::int, "offset"::bigint
+       traceparent, "partition"::int, "offset"::bigint, spooled_at::timestamptz
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
             $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-            $18::text[], $19::text[])
+            $18::text[], $19::text[], $20::text[])
      AS record (received_day, key, tenant, principal, id, source, type, partition_key, received_at, subject, "time",
-                datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset")
+                datacontenttype, dataschema, data, data_base64, extensions, traceparent, "partition", "offset",
+                spooled_at)
 ON CONFLICT (received_day, key) DO NOTHING
 RETURNING received_day, key
 """
@@ -99,4 +101,5 @@ def _row(record: LogRecord) -> tuple[str | None, ...]:
         event.traceparent,
         str(position.partition),
         str(position.offset),
+        None if event.spooled_at is None else event.spooled_at.astimezone(UTC).isoformat(),
     )

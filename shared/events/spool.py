@@ -1,0 +1,44 @@
+"""The spool: where events go, durably and in order, while the log is away."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.events.model import Event
+
+
+class Spool(Protocol):
+    """Objects, each with the events of one request in their order. Names sort by time."""
+
+    async def put(self, name: str, events: Sequence[Event], *, within: float) -> None:
+        """Keep `events` as one object. Durable when this returns, and in the order given.
+
+        Raises:
+            Unavailable: not within `within` seconds. The object may or may not be there.
+        """
+        ...
+
+    async def names(self, limit: int) -> list[str]:
+        """The names of the oldest objects, oldest first, at most `limit`.
+
+        Raises:
+            Unavailable: the spool is away.
+        """
+        ...
+
+    async def get(self, name: str) -> list[Event]:
+        """The events of an object, in their order.
+
+        Raises:
+            NotFound: there is no such object (any more).
+            Malformed: the object is none that `put` wrote.
+            Unavailable: the spool is away.
+        """
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Remove an object. Repeatable.
+
+        Raises:
+            Unavailable: the spool is away.
+        """
+        ...
