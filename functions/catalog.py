@@ -38,6 +38,17 @@ class Kafka:
 
 
 @dataclass(frozen=True, slots=True)
+class Objects:
+    """Started by a queue that hears of new objects in the spool.
+
+    `retry_seconds` is when a message that was not done comes back; AWS wants no less than the function's timeout.
+    """
+
+    batch_size: int
+    retry_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Started by CloudFormation, once a deployment, before anything that needs its work."""
 
@@ -47,7 +58,7 @@ class Function:
     """A Lambda function. `memory_mb` also sets its share of a CPU (1,769 MB is one whole vCPU)."""
 
     name: str
-    trigger: Http | Kafka | Deployment
+    trigger: Http | Kafka | Objects | Deployment
     memory_mb: int
     timeout_seconds: int
 
@@ -63,6 +74,8 @@ INGEST = Function(
         (
             Route("POST", "/v1/events"),
             Route("POST", "/v1/events/batch"),
+            Route("POST", "/v1/events/validate"),
+            Route("GET", "/v1/limits"),
             Route("GET", "/health/live"),
             Route("GET", "/health/ready"),
         )
@@ -76,12 +89,28 @@ QUERY = Function(
     memory_mb=512,
     timeout_seconds=10,
 )
+MANAGE = Function(
+    "manage",
+    Http(
+        (
+            Route("GET", "/v1/event-types"),
+            Route("PUT", "/v1/event-types/{type}"),
+            Route("GET", "/v1/event-types/{type}"),
+            Route("GET", "/v1/event-types/{type}/versions"),
+            Route("GET", "/v1/event-types/{type}/versions/{number}"),
+            Route("POST", "/v1/event-types/{type}/check"),
+        )
+    ),
+    memory_mb=512,
+    timeout_seconds=10,
+)
 PERSIST = Function(
     "persist",
     Kafka(EVENTS, consumer_group="persist", batch_size=500, window_seconds=0),
     memory_mb=512,
     timeout_seconds=30,
 )
+DRAIN = Function("drain", Objects(batch_size=10, retry_seconds=30), memory_mb=512, timeout_seconds=30)
 MIGRATE = Function("migrate", Deployment(), memory_mb=512, timeout_seconds=120)
 
-FUNCTIONS = (INGEST, QUERY, PERSIST, MIGRATE)
+FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, DRAIN, MIGRATE)

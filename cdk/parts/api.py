@@ -96,6 +96,8 @@ class Api(Construct):
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(stage_name=profile.name),
             cloud_watch_role=False,
+            # Bodies may be compressed, or in binary mode anything: without this the gateway reads them all as text.
+            binary_media_types=["*/*"],
         )
         if profile.api_id is not None:
             resource = self.rest.node.default_child

@@ -10,19 +10,26 @@ from functions.catalog import Function
 NAMESPACE = "Millrace"
 
 _TOLD = {
-    "ingest": ("kafka_bootstrap", "api_key_sha256"),
+    "ingest": ("kafka_bootstrap", "redis_url", "database_read_url", "api_key_sha256"),
     "query": ("database_read_url", "redis_url", "api_key_sha256", "cursor_secret"),
-    "persist": ("database_url",),
+    "manage": ("database_url", "redis_url", "api_key_sha256"),
+    "persist": ("database_url", "redis_url"),
+    "drain": ("kafka_bootstrap", "redis_url"),
     "migrate": ("database_direct_url", "kafka_bootstrap", "kafka_replication"),
 }
 
+# What the stack makes itself.
+_SPOOLING = ("ingest", "drain")
 
-def environment(function: Function, profile: Profile) -> dict[str, str]:
+
+def environment(function: Function, profile: Profile, *, spool_bucket: str) -> dict[str, str]:
     """The environment variables of `function`. A function that has no row in the table is a KeyError."""
+    made = {"SPOOL_BUCKET": spool_bucket} if function.name in _SPOOLING else {}
     told = {field.upper(): str(getattr(profile.endpoints, field)) for field in _TOLD[function.name]}
     return {
         "POWERTOOLS_SERVICE_NAME": function.name,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
         "POWERTOOLS_LOG_LEVEL": "INFO",
         **told,
+        **made,
     }

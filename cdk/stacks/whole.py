@@ -10,8 +10,9 @@ from cdk.parts.bundling import Bundle
 from cdk.parts.consumer import consume
 from cdk.parts.function import LambdaFunction
 from cdk.parts.migration import Migration
+from cdk.parts.spool import Spool
 from cdk.profiles import Profile
-from functions.catalog import FUNCTIONS, MIGRATE, Http, Kafka
+from functions.catalog import DRAIN, FUNCTIONS, INGEST, MIGRATE, Http, Kafka, Objects
 from shared.events.topics import TOPICS
 
 
@@ -26,9 +27,16 @@ class Whole(core.Stack):
             scope, "Whole", stack_name=f"millrace-{profile.name}", description="Millrace, an event platform"
         )
         api = Api(self, profile=profile)
+        assert isinstance(DRAIN.trigger, Objects)
+        spool = Spool(self, profile=profile, trigger=DRAIN.trigger)
         functions = {
-            row: LambdaFunction(self, row, profile=profile, bundle=bundles[row.name]).function for row in FUNCTIONS
+            row: LambdaFunction(
+                self, row, profile=profile, bundle=bundles[row.name], spool_bucket=spool.bucket.bucket_name
+            ).function
+            for row in FUNCTIONS
         }
+        spool.write(functions[INGEST])
+        spool.drain(functions[DRAIN])
         migration = Migration(
             self, row=MIGRATE, function=functions[MIGRATE], bundle=bundles[MIGRATE.name], topics=TOPICS
         )

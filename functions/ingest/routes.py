@@ -1,18 +1,16 @@
-"""POST /v1/events, POST /v1/events/batch, and the health of what they need."""
+"""POST /v1/events, …/batch and …/validate, what a request may hold, and the health of what they need."""
 
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote
-
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from functions.ingest.wiring import Parts
-from shared.events.draft import Draft
-from shared.events.formats import parse_batch, parse_event
-from shared.events.ingest import Receipt
-from shared.kit.errors import Fault, Unavailable, UnsupportedMedia
-from shared.runtime.http import json_response, trace_of
+from shared.access.model import Principal
+from shared.events.formats import is_batch, parse_batch, parse_event
+from shared.events.ingest import Caller
+from shared.events.limits import LIMITS
+from shared.runtime import receipts
+from shared.runtime.http import deadline_of, json_response, trace_of
+from shared.runtime.idempotency import once
+from shared.runtime.parameters import applied, only_errors, wait_seconds
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -21,25 +19,44 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/events")
     async def post_event(request: Request) -> Response:
-        principal = await parts.access.authenticate(request.headers.get("authorization"))
-        draft = parse_event(await _body(request), request.headers.get("content-type"))
-        (receipt,) = await _accept(parts, request, [draft], principal.tenant, principal.name)
-        if receipt.status == "retry":
-            raise _away([receipt])
-        shown = msgspec.to_builtins(receipt) | {"trace_id": trace_of(request).trace_id}
-        location = f"events/{quote(receipt.id, safe='')}"  # relative: a gateway's stage stands before our paths
-        return json_response(shown, HTTPStatus.ACCEPTED, {"location": location})
+        caller = await _caller(parts, request)
+        body = await request.body()
+
+        async def work() -> Response:
+            wait = wait_seconds(request)
+            draft = parse_event(body, request.headers, now=parts.clock.now())
+            accepted = await parts.ingest.accept([draft], caller, deadline=deadline_of(request), wait_seconds=wait)
+            response = receipts.single(accepted, trace_of(request).trace_id)
+            return applied(receipts.located(response, accepted), wait)
+
+        return await once(parts.answers, request, caller.tenant, body, work)
 
     @router.post("/v1/events/batch")
     async def post_batch(request: Request) -> Response:
-        principal = await parts.access.authenticate(request.headers.get("authorization"))
-        drafts = parse_batch(await _body(request), request.headers.get("content-type"))
-        receipts = await _accept(parts, request, drafts, principal.tenant, principal.name)
-        accepted = sum(receipt.status == "accepted" for receipt in receipts)
-        if accepted == 0:
-            raise _away(receipts)
-        status = HTTPStatus.ACCEPTED if accepted == len(receipts) else HTTPStatus.MULTI_STATUS
-        return json_response(_summary(receipts, accepted), status)
+        caller = await _caller(parts, request)
+        body = await request.body()
+
+        async def work() -> Response:
+            wait, trimmed = wait_seconds(request), only_errors(request)
+            drafts = parse_batch(body, request.headers, now=parts.clock.now())
+            accepted = await parts.ingest.accept(drafts, caller, deadline=deadline_of(request), wait_seconds=wait)
+            return applied(receipts.batch(accepted, only_errors=trimmed), wait)
+
+        return await once(parts.answers, request, caller.tenant, body, work)
+
+    @router.post("/v1/events/validate")
+    async def validate(request: Request) -> Response:
+        caller = await _caller(parts, request)
+        body, trimmed = await request.body(), only_errors(request)
+        if is_batch(body, request.headers):
+            accepted = await parts.ingest.check(parse_batch(body, request.headers, now=parts.clock.now()), caller)
+            return receipts.batch(accepted, only_errors=trimmed)
+        accepted = await parts.ingest.check([parse_event(body, request.headers, now=parts.clock.now())], caller)
+        return receipts.single(accepted, trace_of(request).trace_id)
+
+    @router.get("/v1/limits")
+    async def limits() -> Response:
+        return json_response(LIMITS)
 
     @router.get("/health/live")
     async def live() -> Response:
@@ -53,37 +70,6 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-async def _body(request: Request) -> bytes:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        fault = Fault("", "content_encoding", "Send the body without a content encoding.")
-        raise UnsupportedMedia("The content encoding is not read here.", faults=(fault,))
-    return await request.body()
-
-
-async def _accept(parts: Parts, request: Request, drafts: list[Draft], tenant: str, principal: str) -> list[Receipt]:
-    traceparent = str(trace_of(request))
-    return await parts.ingest.accept(drafts, tenant=tenant, principal=principal, traceparent=traceparent)
-
-
-def _away(receipts: list[Receipt]) -> Unavailable:
-    """No event was acknowledged. Some may be in the log all the same: sent again with their ids they stay single."""
-    detail = "The log did not acknowledge in time. Send again, with the ids given here."
-    return Unavailable(detail, retry_after_seconds=2, members={"results": _results(receipts)})
-
-
-def _summary(receipts: list[Receipt], accepted: int) -> dict[str, Any]:
-    highest: dict[int, int] = {}
-    for receipt in receipts:
-        if receipt.partition is not None and receipt.offset is not None:
-            highest[receipt.partition] = max(receipt.offset, highest.get(receipt.partition, 0))
-    return {
-        "accepted": accepted,
-        "retry": len(receipts) - accepted,
-        "position": ",".join(f"{partition}:{offset}" for partition, offset in sorted(highest.items())),
-        "results": _results(receipts),
-    }
-
-
-def _results(receipts: list[Receipt]) -> list[dict[str, Any]]:
-    return [{"index": index} | msgspec.to_builtins(receipt) for index, receipt in enumerate(receipts)]
+async def _caller(parts: Parts, request: Request) -> Caller:
+    principal: Principal = await parts.access.authenticate(request.headers.get("authorization"))
+    return Caller(principal.tenant, principal.name, str(trace_of(request)))

@@ -19,9 +19,13 @@ from shared.kit.errors import MAX_FAULTS, Fault
 from shared.kit.pointer import below
 
 _MAX_DIGITS = 400  # and the furthest exponent: a double's smallest is 5e-324, IEEE 754 binary64
-_EXPONENT = rb"(?:^|[\s:,\[])-?[0-9][0-9.]*[eE][+-]?[0-9]{2}"  # anchored: hexadecimal digests are full of 3e45
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.S)
-_SUSPECT = re.compile(rb"\\u0000|[0-9.]{300}|" + _EXPONENT)
+
+# Bytes by their part in a number: digits and the point are 0, both signs -, both letters of an exponent e.
+_PARTS = bytes.maketrans(b"123456789.E+", b"0000000000e-")
+_LONG_NUMBER = b"0" * 300
+_EXPONENTS = (b"0e00", b"0e-00")  # two digits at least: one alone cannot leave the range
+_BEFORE_A_NUMBER = b" \t\r\n:,["
 
 # An object is its members one by one: where a name stands twice, storage reads the value that a dictionary would drop.
 type Json = bool | str | list["Json"] | tuple[tuple[str, "Json"], ...] | "_Number" | None
@@ -42,14 +46,42 @@ class _Number:
         self.length = len(text) + abs(power)
 
 
-def faults_in(data: bytes, at: str) -> list[Fault]:
+def is_suspect(text: bytes) -> bool:
+    """Whether `text` may hold U+0000, or a number out of range. Strings that look like numbers make suspects too.
+
+    A few passes in C, 1 ns a byte: a regular expression took 35, which was half of a whole request.
+    """
+    if b"\\u0000" in text:
+        return True
+    parts = text.translate(_PARTS)
+    return _LONG_NUMBER in parts or any(_is_number(text, parts, found) for found in _finds(parts))
+
+
+def _finds(parts: bytes) -> Iterator[int]:
+    for exponent in _EXPONENTS:
+        at = parts.find(exponent)
+        while at >= 0:
+            yield at
+            at = parts.find(exponent, at + 1)
+
+
+def _is_number(text: bytes, parts: bytes, at: int) -> bool:
+    """Whether the digits that end at `at` stand where a number may stand: hexadecimal digests are full of 3e45."""
+    start = len(parts[max(0, at - _MAX_DIGITS) : at + 1].rstrip(b"0")) + max(0, at - _MAX_DIGITS)
+    before = text[start - 1 : start]
+    if before == b"-":
+        before = text[start - 2 : start - 1] if start > 1 else b""
+    return before == b"" or before in _BEFORE_A_NUMBER
+
+
+def faults_in(data: bytes, at: str, *, looked_at: bool = False) -> list[Fault]:
     """The first 100 places in `data` (valid JSON in UTF-8, or nothing) that storage would refuse, pointers below `at`.
 
-    One regular expression passes over the bytes; only a suspect is parsed.
+    Only a suspect is parsed. `looked_at`: somebody has seen already that it is none.
     """
     if data.count(b"[") + data.count(b"{") > MAX_NESTING and _nesting(data) > MAX_NESTING:
         return [Fault(at, "nesting", f"Nest arrays and objects at most {MAX_NESTING} levels deep.")]
-    if not _SUSPECT.search(data):
+    if looked_at or not is_suspect(data):
         return []
     numbers: list[_Number] = []
 

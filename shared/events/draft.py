@@ -5,9 +5,9 @@ from typing import Annotated
 import msgspec
 
 from shared.events.content import faults_in
-from shared.events.limits import MAX_EVENT_BYTES, YEARS
+from shared.events.limits import YEARS
 from shared.events.model import NO_DATA, Moment
-from shared.kit.errors import Fault
+from shared.kit.errors import Fault, Invalid
 
 # No control characters in attributes (CloudEvents 1.0, "Type System"): \Z, because $ lets a newline through.
 _PLAIN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
@@ -21,7 +21,10 @@ _UNREADABLE_IDS = frozenset({".", "..", "batch", "validate"})
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sender may say of an event. `key` decides its order: `partitionkey` or, in the plain form, `key`."""
+    """What a sender may say of an event. `key` decides its order: `partitionkey` or, in the plain form, `key`.
+
+    `at` is the JSON Pointer to the event in its request: "" where it is the whole of it.
+    """
 
     type: str
     id: str | None = None
@@ -34,18 +37,26 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw = NO_DATA
     data_base64: str | None = None
     extensions: dict[str, str | int | bool] = msgspec.field(default_factory=dict)
+    at: str = ""
 
 
-def size_faults(raw: bytes | memoryview, at: str) -> list[Fault]:
-    """The fault of an event that is over its limit as written."""
-    if len(raw) <= MAX_EVENT_BYTES:
-        return []
-    return [Fault(at, "event_too_large", f"Keep an event within {MAX_EVENT_BYTES} bytes.")]
+class Rejected(msgspec.Struct, frozen=True):
+    """What a sender wrote instead of an event. `id` where it could be read."""
+
+    id: str | None
+    failure: Invalid
 
 
-def draft_faults(draft: Draft, at: str) -> list[Fault]:
-    """What a type alone cannot say: the time's range, and data that storage would refuse."""
-    faults = faults_in(bytes(draft.data), f"{at}/data")
+type Parsed = tuple[Draft | None, list[Fault]]
+"""An event and what is wrong with it; None where that could not be read at all."""
+
+
+def draft_faults(draft: Draft, at: str, *, looked_at: bool = False) -> list[Fault]:
+    """What a type alone cannot say: the time's range, and data that storage would refuse.
+
+    `looked_at`: the data is known to be no suspect (`content.is_suspect`).
+    """
+    faults = faults_in(bytes(draft.data), f"{at}/data", looked_at=looked_at)
     if draft.time is not None and draft.time.year not in YEARS:
         faults.append(Fault(f"{at}/time", "time", "Use a time between the years 2 and 9998."))
     if draft.id in _UNREADABLE_IDS:

@@ -1,29 +1,30 @@
-"""The bodies that senders write: the plain form, CloudEvents 1.0 structured, and batches of the plain form.
+"""The bodies that senders write: one event in the plain form or as a CloudEvent, and batches of both.
 
-Every parser either gives drafts or raises with one fault per place found. Nothing of the body is repeated in a fault
-but member names inside a pointer.
+Nothing of a body is repeated in a fault but member names inside a pointer.
 """
 
 import re
-from binascii import Error as Base64Error
-from binascii import a2b_base64
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import islice
 
 import msgspec
 
-from shared.events.draft import Draft, Extension, Name, Text, draft_faults, size_faults
-from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_EXTENSIONS, MAX_NESTING
-from shared.events.model import NO_DATA, Moment, written
-from shared.kit.errors import MAX_FAULTS, Fault, Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
-from shared.kit.pointer import escape
+from shared.events.cloudevents import binary, is_binary, structured
+from shared.events.content import is_suspect
+from shared.events.draft import Draft, Name, Parsed, Rejected, Text, draft_faults
+from shared.events.encodings import decoded
+from shared.events.faults import UNREADABLE, fault_of
+from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES
+from shared.events.media import BATCH, LINES, PLAIN, STRUCTURED, media_type_of, require
+from shared.events.model import Moment
+from shared.kit.errors import Fault, Invalid, Malformed, TooLarge, Unprocessable
 
-PLAIN = "application/json"
-STRUCTURED = "application/cloudevents+json"
+_MAX_FAULTS_OF_ONE = 5
+"""Faults told of one event in a batch: a thousand of them must stay within Lambda's 6 MB."""
 
-_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")  # CloudEvents 1.0, "Naming conventions"
-_TAKEN = frozenset({"partition", "offset", "position", "timeline"})  # members of an event as it is read back
-_INT32 = range(-(2**31), 2**31)  # CloudEvents 1.0, "Type System", Integer
+_EVENT_TOO_LARGE = Fault("", "event_too_large", f"Keep an event within {MAX_EVENT_BYTES} bytes.")
+_BATCH_TOO_LARGE = Fault("", "batch_too_large", f"Keep a batch within {MAX_BATCH_BYTES} bytes.")
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,112 +37,106 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True):
     key: Text | None = None
 
 
-class _CloudEvent(msgspec.Struct):
-    specversion: Literal["1.0"]
-    type: Name
-    id: Name
-    source: Text
-    subject: Text | None = None
-    time: Moment | None = None
-    datacontenttype: Name | None = None
-    dataschema: Text | None = None
-    data: msgspec.Raw = NO_DATA
-    data_base64: Annotated[str, msgspec.Meta(max_length=MAX_EVENT_BYTES)] | None = None
-
-
-class _Batch(msgspec.Struct, forbid_unknown_fields=True):
+class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):
     events: list[msgspec.Raw]
 
 
-_UNREADABLE = (msgspec.DecodeError, RecursionError)  # the second at some 10,000 levels of nesting
+class _Head(msgspec.Struct):
+    id: object = None
+    specversion: object = None
+
 
 _PLAIN_DECODER = msgspec.json.Decoder(_Plain)
-_CLOUD_EVENT_DECODER = msgspec.json.Decoder(_CloudEvent)
-_MEMBERS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_EXTENSION_DECODER = msgspec.json.Decoder(Extension | None)
 _ARRAY_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
-_BATCH_DECODER = msgspec.json.Decoder(_Batch)
+_WRAPPED_DECODER = msgspec.json.Decoder(_Wrapped)
+_HEAD_DECODER = msgspec.json.Decoder(_Head)
+
+_BATCH_BEGINS = re.compile(rb'\s*(\[|\{\s*"events\b)')
+_LINE = re.compile(rb"[^\n]+")
 
 
-def parse_event(body: bytes, content_type: str | None) -> Draft:
-    """One event of at most 256 KiB.
+def parse_event(body: bytes, headers: Mapping[str, str], *, now: datetime) -> Draft:
+    """One event of at most 256 KiB: plain, structured, or binary where there are `ce-` headers.
+
+    `headers` has lower-case names, and gives one that was sent several times as often from `items()`.
 
     Raises:
-        UnsupportedMedia: neither `application/json` nor `application/cloudevents+json`, or not UTF-8.
+        UnsupportedMedia: a content type or encoding that is not read, or not UTF-8.
         TooLarge: over the limit.
-        Malformed: not JSON.
-        Unprocessable: JSON that breaks a rule.
+        Malformed: not JSON, or not what its encoding says.
+        Unprocessable: an event that breaks a rule.
     """
-    parse = _ONE[_media_type(content_type, tuple(_ONE))]
-    too_large = size_faults(body, "")
-    if too_large:
-        raise TooLarge("The event is too large.", faults=tuple(too_large))
-    _require_utf8(body)
-    draft, faults = parse(body, "")
+    content_type = headers.get("content-type")
+    plain = decoded(body, headers, _EVENT_TOO_LARGE, MAX_EVENT_BYTES)
+    named = list(headers.items())
+    if is_binary(named) and not media_type_of(content_type).startswith("application/cloudevents"):
+        draft, faults = binary(plain, named, content_type, now)
+    else:
+        media_type = require(content_type, (PLAIN, STRUCTURED))
+        _require_utf8(plain)
+        draft, faults = structured(plain, "", now) if media_type == STRUCTURED else _plain(plain, "")
     if draft is None or faults:
         raise _refusal("The event cannot be accepted.", faults)
     return draft
 
 
-def parse_batch(body: bytes, content_type: str | None) -> list[Draft]:
-    """1 to 1,000 events in at most 4 MiB: a JSON array, or `{"events": [...]}`. All are good, or none is given.
+def is_batch(body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether a body that may be either is a batch: by its media type, else by its first character or only member."""
+    media_type = media_type_of(headers.get("content-type"))
+    if media_type in (BATCH, LINES):
+        return True
+    if media_type != PLAIN or is_binary(list(headers.items())):
+        return False
+    return _BATCH_BEGINS.match(decoded(body, headers, _BATCH_TOO_LARGE, MAX_BATCH_BYTES)) is not None
+
+
+def parse_batch(body: bytes, headers: Mapping[str, str], *, now: datetime) -> list[Draft | Rejected]:
+    """1 to 1,000 events in at most 4 MiB: a JSON array, `{"events": [...]}`, lines of JSON, or a CloudEvents batch.
+
+    An event in an array or a line that says `specversion` is a structured CloudEvent. One that breaks a rule stands as
+    `Rejected` in its place. Blank lines are passed over and not counted.
 
     Raises:
-        UnsupportedMedia: not `application/json`, or not UTF-8.
-        TooLarge: over a limit, or an event over its own.
-        Malformed: not JSON.
-        Unprocessable: empty, or an event breaks a rule; the first 100 faults are listed, over all events.
+        UnsupportedMedia, TooLarge, Malformed, Unprocessable: the batch as a whole cannot be read, or is empty.
     """
-    _media_type(content_type, (PLAIN,))
-    if len(body) > MAX_BATCH_BYTES:
-        fault = Fault("", "batch_too_large", f"Keep a batch within {MAX_BATCH_BYTES} bytes.")
-        raise TooLarge("The batch is too large.", faults=(fault,))
-    _require_utf8(body)
-    events, at = _elements(body)
-    drafts: list[Draft] = []
-    faults: list[Fault] = []
-    for index, raw in enumerate(events):
-        draft, found = _sized(raw, f"{at}/{index}")
-        faults += found
-        if draft is not None:
-            drafts.append(draft)
-        if len(faults) >= MAX_FAULTS:
-            break
-    if faults:
-        raise _refusal("The batch cannot be accepted, and nothing of it was.", faults)
-    return drafts
-
-
-def _elements(body: bytes) -> tuple[list[msgspec.Raw], str]:
-    wrapped = body.lstrip()[:1] == b"{"
-    at = "/events" if wrapped else ""
-    try:
-        events = _BATCH_DECODER.decode(body).events if wrapped else _ARRAY_DECODER.decode(body)
-    except _UNREADABLE as error:
-        raise _refusal("The batch cannot be read.", [_fault(error, "")]) from None
+    media_type = require(headers.get("content-type"), (PLAIN, BATCH, LINES))
+    plain = decoded(body, headers, _BATCH_TOO_LARGE, MAX_BATCH_BYTES)
+    _require_utf8(plain)
+    events, at = _lines(plain) if media_type == LINES else _elements(plain, media_type)
     if not events:
-        fault = Fault(at, "empty_batch", "Send at least one event.")
-        raise Unprocessable("The batch is empty.", faults=(fault,))
+        raise Unprocessable("The batch is empty.", faults=(Fault(at, "empty_batch", "Send at least one event."),))
     if len(events) > MAX_BATCH_EVENTS:
         fault = Fault(at, "batch_too_large", f"Send at most {MAX_BATCH_EVENTS} events at once.")
         raise TooLarge("The batch has too many events.", faults=(fault,))
-    return events, at
+    looked_at = not is_suspect(plain)  # once for all, instead of once for each
+    drafts: list[Draft | Rejected] = []
+    for index, raw in enumerate(events):
+        drafts.append(_one_of_many(raw, f"{at}/{index}", media_type, now, looked_at))
+    return drafts
 
 
-type Parsed = tuple[Draft | None, list[Fault]]
+def _one_of_many(
+    raw: msgspec.Raw | bytes, at: str, media_type: str, now: datetime, looked_at: bool
+) -> Draft | Rejected:
+    view = memoryview(raw)
+    if len(view) > MAX_EVENT_BYTES:
+        fault = Fault(at, _EVENT_TOO_LARGE.code, _EVENT_TOO_LARGE.detail)
+        return Rejected(None, TooLarge("The event is too large.", faults=(fault,)))
+    draft, faults = _plain(view, at, looked_at) if media_type != BATCH else structured(view, at, now)
+    if faults and media_type != BATCH and _head(view).specversion is not None:
+        draft, faults = structured(view, at, now)
+    if draft is not None and not faults:
+        return draft
+    id_ = _head(view).id
+    known = id_ if isinstance(id_, str) and len(id_) <= 255 else None
+    return Rejected(known, _refusal("The event cannot be accepted.", faults[:_MAX_FAULTS_OF_ONE]))
 
 
-def _sized(raw: msgspec.Raw, at: str) -> Parsed:
-    written = memoryview(raw)
-    faults = size_faults(written, at)
-    return (None, faults) if faults else _plain(written, at)
-
-
-def _plain(body: bytes | memoryview, at: str) -> Parsed:
+def _plain(body: bytes | memoryview, at: str, looked_at: bool = False) -> Parsed:
     try:
         event = _PLAIN_DECODER.decode(body)
-    except _UNREADABLE as error:
-        return None, [_fault(error, at)]
+    except UNREADABLE as error:
+        return None, [fault_of(error, at)]
     draft = Draft(
         type=event.type,
         id=event.id,
@@ -150,81 +145,32 @@ def _plain(body: bytes | memoryview, at: str) -> Parsed:
         time=event.time,
         key=event.key,
         data=event.data,
+        at=at,
     )
-    return draft, draft_faults(draft, at)
+    return draft, draft_faults(draft, at, looked_at=looked_at)
 
 
-def _structured(body: bytes | memoryview, at: str) -> Parsed:
+def _head(body: bytes | memoryview) -> _Head:
     try:
-        event = _CLOUD_EVENT_DECODER.decode(body)
-        members = _MEMBERS_DECODER.decode(body)
-    except _UNREADABLE as error:
-        return None, [_fault(error, at)]
-    known = _CloudEvent.__struct_fields__
-    extensions, faults = _extensions({name: raw for name, raw in members.items() if name not in known}, at)
-    if event.data_base64 is not None:
-        faults += _base64_faults(event.data_base64, has_data=written(event.data) not in (None, b"null"), at=at)
-    key = extensions.get("partitionkey")
-    draft = Draft(
-        type=event.type,
-        id=event.id,
-        source=event.source,
-        subject=event.subject,
-        time=event.time,
-        key=None if key is None else str(key),
-        datacontenttype=event.datacontenttype,
-        dataschema=event.dataschema,
-        data=event.data if event.data_base64 is None else NO_DATA,
-        data_base64=event.data_base64,
-        extensions=extensions,
-    )
-    return draft, faults + draft_faults(draft, at)
+        return _HEAD_DECODER.decode(body)
+    except UNREADABLE:
+        return _Head()
 
 
-def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str | int | bool], list[Fault]]:
-    found: dict[str, str | int | bool] = {}
-    faults: list[Fault] = []
-    if len(members) > MAX_EXTENSIONS:
-        return found, [Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes.")]
-    for name, raw in members.items():
-        where = f"{at}/{escape(name)}"
-        if not _EXTENSION_NAME.fullmatch(name) or name in _TAKEN:
-            rule = "Name an extension attribute with 1 to 20 of a-z and 0-9, and not like a member of ours."
-            faults.append(Fault(where, "unknown_field", rule))
-            continue
-        try:
-            value = _EXTENSION_DECODER.decode(raw)
-        except _UNREADABLE as error:
-            faults.append(_fault(error, where))
-            continue
-        if isinstance(value, int) and value not in _INT32:
-            faults.append(Fault(where, "number", "Keep an integer attribute within 32 bits."))
-        if value is not None:
-            found[name] = value
-    return found, faults
-
-
-def _base64_faults(text: str, *, has_data: bool, at: str) -> list[Fault]:
-    faults = []
-    if has_data:
-        faults.append(Fault(f"{at}/data_base64", "two_data", "Send data or data_base64, not both."))
+def _elements(body: bytes, media_type: str) -> tuple[Sequence[msgspec.Raw], str]:
+    wrapped = media_type == PLAIN and body.lstrip()[:1] == b"{"
     try:
-        a2b_base64(text, strict_mode=True)
-    except (Base64Error, ValueError):
-        faults.append(Fault(f"{at}/data_base64", "base64", "Encode the data with base64 (RFC 4648, section 4)."))
-    return faults
+        if wrapped:
+            return _WRAPPED_DECODER.decode(body).events, "/events"
+        return _ARRAY_DECODER.decode(body), ""
+    except UNREADABLE as error:
+        raise _refusal("The batch cannot be read.", [fault_of(error, "")]) from None
 
 
-_ONE: dict[str, Callable[[bytes | memoryview, str], Parsed]] = {PLAIN: _plain, STRUCTURED: _structured}
-
-
-def _media_type(content_type: str | None, readable: tuple[str, ...]) -> str:
-    media_type, _, parameters = (content_type or "").lower().partition(";")
-    charset = re.search(r'charset\s*=\s*"?([^\s";]+)', parameters)
-    if media_type.strip() not in readable or (charset and charset[1] not in ("utf-8", "utf8", "us-ascii")):
-        fault = Fault("", "content_type", f"Send {' or '.join(readable)}, in UTF-8.")
-        raise UnsupportedMedia("The content type is not read here.", faults=(fault,))
-    return media_type.strip()
+def _lines(body: bytes) -> tuple[Sequence[bytes], str]:
+    # One by one, and one more than there may be: a body of newlines must not become a million objects.
+    stripped = (found[0].strip(b" \t\r") for found in _LINE.finditer(body))
+    return list(islice((line for line in stripped if line), MAX_BATCH_EVENTS + 1)), ""
 
 
 def _require_utf8(body: bytes) -> None:
@@ -235,38 +181,10 @@ def _require_utf8(body: bytes) -> None:
         raise Malformed("The body is not UTF-8.", faults=(fault,)) from None
 
 
-def _refusal(detail: str, faults: list[Fault]) -> Invalid:
+_KINDS: dict[str, type[Invalid]] = {"json": Malformed, "event_too_large": TooLarge}
+
+
+def _refusal(detail: str, faults: Sequence[Fault]) -> Invalid:
     codes = {fault.code for fault in faults}
-    kinds: dict[str, Callable[..., Invalid]] = {"json": Malformed, "event_too_large": TooLarge}
-    kind = kinds.get(next(iter(codes)), Unprocessable) if len(codes) == 1 else Unprocessable
+    kind = _KINDS.get(next(iter(codes)), Unprocessable) if len(codes) == 1 else Unprocessable
     return kind(detail, faults=tuple(faults))
-
-
-# What msgspec says of a fault, and what is passed on: its texts name types, limits and member names, never values.
-_RULES: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"unknown field `(?P<name>.*)`", re.S), "unknown_field", "This member is not known here."),
-    (re.compile(r"missing required field `(?P<name>.*)`"), "required", "This member is required."),
-    (re.compile(r"matching regex"), "characters", "Remove control characters."),
-    (re.compile(r"Expected (?P<rule>.*), got .*", re.S), "type", "Expected {rule}."),
-    (re.compile(r"Expected (?P<rule>`str` of length [<>]= \d+)"), "length", "Expected {rule}."),
-    (re.compile(r"RFC3339|timezone"), "time", "Use an RFC 3339 date and time with an offset."),
-    (re.compile(r"\(byte (?P<rule>\d+)\)"), "json", "This is not JSON (see byte {rule})."),
-    (re.compile(r"truncated"), "json", "This is not JSON (it ends too early)."),
-    (re.compile(r"Invalid enum value"), "value", "This value is not among those that are allowed."),
-)
-
-
-def _fault(error: msgspec.DecodeError | RecursionError, at: str) -> Fault:
-    if isinstance(error, RecursionError):
-        return Fault(at, "nesting", f"Nest arrays and objects at most {MAX_NESTING} levels deep.")
-    said, _, path = str(error).partition(" - at `$")
-    place = at + "".join(f"/{step}" for step in re.findall(r"\w+", path))
-    for pattern, code, detail in _RULES:
-        if match := pattern.search(said):
-            groups: dict[str, Any] = match.groupdict()
-            return Fault(
-                f"{place}/{escape(groups['name'])}" if "name" in groups else place,
-                code,
-                detail.format(rule=str(groups.get("rule", "")).replace("`", "")),
-            )
-    return Fault(place, "value", "This value is not allowed here.")

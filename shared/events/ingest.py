@@ -1,79 +1,263 @@
-"""Accepting events: stamped, appended to the log, and receipted."""
+"""Accepting events: checked against their types, let in once, appended to the log or spooled, and receipted."""
 
+import asyncio
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from uuid import UUID
 
 import msgspec
 
-from shared.events.draft import Draft
-from shared.events.model import Appended, Event, NotAppended, event_key
-from shared.events.ports import EventLog
+from shared.events.admission import (
+    Admission,
+    Admitted,
+    Claimed,
+    Entry,
+    Fresh,
+    Known,
+    Settled,
+    Throttled,
+    Verdict,
+    Waiters,
+)
+from shared.events.draft import Draft, Rejected
+from shared.events.model import Appended, Event, NotAppended, Spooled, event_key, written
+from shared.events.outage import SpoolingLog
+from shared.events.receipts import Accepted, Receipt, Status
+from shared.events.rules import DEFAULT_WINDOW_SECONDS, Rule, Rules, Ruleset
 from shared.kit.clock import Clock
+from shared.kit.deadline import Deadline
+from shared.kit.errors import Fault, Unprocessable
 from shared.kit.ids import uuid7
+from shared.kit.trace import Trace
 
 DEFAULT_SOURCE = "/v1/events"
 """The source of an event in the plain form whose sender names none: the place that it came in by."""
 
+_CONTENDED_SECONDS = 2.5  # what the other may take to append, and a little more
+_FIRST_PAUSE_SECONDS = 0.01
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one event. `accepted` is durable; `retry` means unknown: send the event again, with this id."""
 
-    id: str
-    status: Literal["accepted", "retry"]
-    topic: str | None = None
-    partition: int | None = None
-    offset: int | None = None
-    position: str | None = None
+class Caller(msgspec.Struct, frozen=True):
+    """Who sends, and in which trace: what the server stamps on each event."""
+
+    tenant: str
+    principal: str
+    traceparent: str
 
 
 class Ingest:
-    """Takes drafts in and appends them to the log of `topic`."""
+    """Takes drafts in.
 
-    def __init__(self, log: EventLog, clock: Clock, *, topic: str) -> None:
+    Each event's way: its type's rule, then admission (quota, deduplication, the spool's backlog), then the log, with
+    the spool behind it. Whatever is acknowledged is durable.
+    """
+
+    def __init__(self, log: SpoolingLog, rules: Rules, admission: Admission, waiters: Waiters, clock: Clock) -> None:
         self._log = log
+        self._rules = rules
+        self._admission = admission
+        self._waiters = waiters
         self._clock = clock
-        self._topic = topic
+
+    async def check(self, drafts: Sequence[Draft | Rejected], caller: Caller) -> Accepted:
+        """What `accept` would say of `drafts`, without a place in the log. Nothing is written, counted or claimed."""
+        ruleset = await self._rules.of(caller.tenant)
+        room = _Request(self._clock.now(), caller, ruleset, waiter=None)
+        room.judge(drafts)
+        for candidate in room.candidates:
+            room.receipts[candidate.index] = candidate.receipt(Status.ACCEPTED)
+        return room.accepted(None)
 
     async def accept(
-        self, drafts: Sequence[Draft], *, tenant: str, principal: str, traceparent: str | None
-    ) -> list[Receipt]:
-        """Append `drafts` in their order and answer for each, in the same order.
+        self, drafts: Sequence[Draft | Rejected], caller: Caller, *, deadline: Deadline, wait_seconds: float = 0
+    ) -> Accepted:
+        """Take `drafts` in, in their order, and answer for each, in the same order.
 
-        All are stamped with one received time. Returns within the log's own bound and does not raise for an absent
-        log: its events are `retry`.
+        All are stamped with one received time. With `wait_seconds` it waits so long for the rows of what was appended:
+        those that are there in time are `stored`. Returns before `deadline` and does not raise for an absent part.
         """
-        now = self._clock.now()
-        events = [_stamp(draft, now, tenant=tenant, principal=principal, traceparent=traceparent) for draft in drafts]
-        answers = await self._log.append(events)
-        return [self._receipt(event, answer) for event, answer in zip(events, answers, strict=True)]
+        ruleset = await self._rules.of(caller.tenant)
+        waiter = secrets.token_hex(16) if wait_seconds > 0 else None
+        room = _Request(self._clock.now(), caller, ruleset, waiter=waiter)
+        room.judge(drafts)
+        if not room.candidates:
+            return room.accepted(None)
+        admitted = await self._admit(room, deadline)
+        let_in = room.let_in(admitted)
+        await self._append(room, let_in, deadline)
+        if waiter is not None:
+            await self._wait(room, let_in, waiter, min(wait_seconds, deadline.left()))
+        return room.accepted(admitted)
 
-    def _receipt(self, event: Event, answer: Appended | NotAppended) -> Receipt:
-        match answer:
-            case Appended(position):
-                return Receipt(
-                    id=event.id,
-                    status="accepted",
-                    topic=self._topic,
-                    partition=position.partition,
-                    offset=position.offset,
-                    position=str(position),
-                )
-            case NotAppended():
-                return Receipt(id=event.id, status="retry")
+    async def _admit(self, room: "_Request", deadline: Deadline) -> Admitted:
+        """The verdicts. An event that another request is sending at this moment is asked for until that has ended."""
+        tenant = room.caller.tenant
+        entries = [Entry(candidate.event.key, candidate.event.partition_key) for candidate in room.candidates]
+        admitted = await self._admission.admit(tenant, entries, claim=room.claim)
+        patience = Deadline(min(_CONTENDED_SECONDS, deadline.left()))
+        pause = _FIRST_PAUSE_SECONDS
+        while patience.left() and (open_ := _claimed(admitted.verdicts)):
+            await asyncio.sleep(min(pause, patience.left()))
+            pause *= 2
+            asked = [entries[index] for index in open_]
+            again = await self._admission.admit(tenant, asked, claim=room.claim, counted=False)
+            for index, verdict in zip(open_, again.verdicts, strict=True):
+                admitted.verdicts[index] = verdict
+        return admitted
+
+    async def _append(self, room: "_Request", let_in: Sequence["_LetIn"], deadline: Deadline) -> None:
+        events = [each.candidate.event for each in let_in]
+        behind = [each.behind for each in let_in]
+        durable = await self._log.append(events, behind=behind, within=deadline.left())
+        settled: list[Settled] = []
+        released: list[UUID] = list(room.left_out)
+        for number, (each, answer) in enumerate(zip(let_in, durable.answers, strict=True)):
+            candidate, overtakes = each.candidate, number in durable.overtakes
+            match answer:
+                case Appended(position):
+                    receipt = candidate.receipt(Status.ACCEPTED, position=position)
+                    settled.append(Settled(candidate.event.key, position, candidate.window_seconds))
+                case Spooled():
+                    receipt = candidate.receipt(Status.SPOOLED, overtakes=overtakes)
+                    settled.append(Settled(candidate.event.key, None, candidate.window_seconds))
+                case NotAppended():
+                    receipt = candidate.receipt(Status.RETRY)
+                    released.append(candidate.event.key)
+            room.receipts[candidate.index] = receipt
+        if settled or released:
+            kept = await self._admission.settle(room.caller.tenant, settled, released, claim=room.claim)
+            room.dedup_lost = room.dedup_lost or not kept
+
+    async def _wait(self, room: "_Request", let_in: Sequence["_LetIn"], waiter: str, seconds: float) -> None:
+        waiting = {
+            each.candidate.event.key: each.candidate.index
+            for each in let_in
+            if room.receipts[each.candidate.index].status is Status.ACCEPTED
+        }
+        if not waiting or seconds <= 0:
+            return
+        for key in await self._waiters.wait(waiter, list(waiting), seconds=seconds):
+            index = waiting[key]
+            room.receipts[index] = msgspec.structs.replace(room.receipts[index], status=Status.STORED)
 
 
-def _stamp(draft: Draft, now: datetime, *, tenant: str, principal: str, traceparent: str | None) -> Event:
+class _Candidate(msgspec.Struct, frozen=True):
+    """An event that may come in: its place in the request, and what its type says of it."""
+
+    index: int
+    event: Event
+    window_seconds: int
+    warnings: tuple[Fault, ...]
+
+    def receipt(self, status: Status, **fields: object) -> Receipt:
+        return Receipt(id=self.event.id, status=status, warnings=self.warnings, **fields)  # type: ignore[arg-type]
+
+
+class _LetIn(msgspec.Struct, frozen=True):
+    candidate: _Candidate
+    behind: bool
+
+
+class _Request:
+    """One request on its way: which of its events are candidates, and the receipts so far, by their index."""
+
+    def __init__(self, now: datetime, caller: Caller, ruleset: Ruleset, *, waiter: str | None) -> None:
+        self.caller = caller
+        self.claim = secrets.token_hex(8)
+        self.candidates: list[_Candidate] = []
+        self.receipts: dict[int, Receipt] = {}
+        self.left_out: list[UUID] = []
+        self.dedup_lost = False
+        self._now = now
+        self._ruleset = ruleset
+        self._waiter = waiter
+        self._repeats: dict[int, int] = {}  # of an event that stands twice in the request: the later to the first
+
+    def judge(self, drafts: Sequence[Draft | Rejected]) -> None:
+        """Sort out what is rejected or stands twice; the rest are candidates."""
+        first: dict[UUID, int] = {}
+        for index, draft in enumerate(drafts):
+            if isinstance(draft, Rejected):
+                self.receipts[index] = Receipt(id=draft.id, status=Status.REJECTED, failure=draft.failure)
+                continue
+            rule = self._ruleset.rules.get(draft.type)
+            event = _stamp(draft, self._now, self.caller, rule, self._waiter)
+            faults = _faults(draft, rule)
+            if faults and rule is not None and rule.mode == "enforce":
+                failure = Unprocessable("The event's data is not what its type asks for.", faults=faults)
+                self.receipts[index] = Receipt(id=event.id, status=Status.REJECTED, failure=failure)
+            elif (earlier := first.setdefault(event.key, index)) != index:
+                self._repeats[index] = earlier
+            else:
+                window = DEFAULT_WINDOW_SECONDS if rule is None else rule.window_seconds
+                self.candidates.append(_Candidate(index, event, window, faults))
+
+    def let_in(self, admitted: Admitted) -> list[_LetIn]:
+        """The candidates to be appended. One that could not be decided keeps back what follows under its key."""
+        found: list[_LetIn] = []
+        held: set[str] = set()
+        for candidate, verdict in zip(self.candidates, admitted.verdicts, strict=True):
+            event = candidate.event
+            match verdict:
+                case Fresh(behind) if event.partition_key not in held:
+                    found.append(_LetIn(candidate, behind))
+                    continue
+                case Fresh():
+                    self.left_out.append(event.key)
+                    receipt = candidate.receipt(Status.RETRY)
+                case Known(position):
+                    receipt = candidate.receipt(Status.DUPLICATE, position=position)
+                case Claimed():
+                    held.add(event.partition_key)
+                    receipt = candidate.receipt(Status.RETRY)
+                case Throttled(seconds):
+                    receipt = candidate.receipt(Status.THROTTLED, retry_after_seconds=seconds)
+            self.receipts[candidate.index] = receipt
+        return found
+
+    def accepted(self, admitted: Admitted | None) -> Accepted:
+        """All receipts, in order."""
+        for index, earlier in self._repeats.items():
+            original = self.receipts[earlier]
+            repeated = Status.DUPLICATE if original.status.is_durable else original.status
+            self.receipts[index] = msgspec.structs.replace(original, status=repeated)
+        receipts = [self.receipts[index] for index in range(len(self.receipts))]
+        degraded = {
+            "schemas": not self._ruleset.known,
+            "dedup": self.dedup_lost or (admitted is not None and admitted.degraded),
+            "order": any(receipt.overtakes for receipt in receipts),
+        }
+        return Accepted(
+            receipts=receipts,
+            allowance=admitted.allowance if admitted else None,
+            degraded=tuple(name for name, so in degraded.items() if so),
+        )
+
+
+def _claimed(verdicts: Sequence[Verdict]) -> list[int]:
+    return [index for index, verdict in enumerate(verdicts) if isinstance(verdict, Claimed)]
+
+
+def _faults(draft: Draft, rule: Rule | None) -> tuple[Fault, ...]:
+    """What the type says of the data. Data that lies elsewhere (`dataref`) or is no JSON is not for a schema."""
+    if rule is None or rule.mode == "off" or "dataref" in draft.extensions or draft.data_base64 is not None:
+        return ()
+    return tuple(rule.faults(written(draft.data), f"{draft.at}/data"))
+
+
+def _stamp(draft: Draft, now: datetime, caller: Caller, rule: Rule | None, waiter: str | None) -> Event:
     source = draft.source or DEFAULT_SOURCE
     id_ = draft.id or str(uuid7(now))
+    found = rule.partition_key(written(draft.data)) if rule is not None and draft.key is None else None
     return Event(
-        key=event_key(tenant, source, id_),
-        tenant=tenant,
-        principal=principal,
+        key=event_key(caller.tenant, source, id_),
+        tenant=caller.tenant,
+        principal=caller.principal,
         id=id_,
         source=source,
         type=draft.type,
-        partition_key=draft.key or draft.subject or id_,
+        partition_key=draft.key or found or draft.subject or id_,
         received_at=now,
         subject=draft.subject,
         time=draft.time,
@@ -82,5 +266,12 @@ def _stamp(draft: Draft, now: datetime, *, tenant: str, principal: str, tracepar
         data=draft.data,
         data_base64=draft.data_base64,
         extensions=draft.extensions,
-        traceparent=traceparent,
+        traceparent=_traceparent(draft) or caller.traceparent,
+        waiter=waiter,
     )
+
+
+def _traceparent(draft: Draft) -> str | None:
+    """The trace that the event's producer began (CloudEvents, Distributed Tracing extension)."""
+    own = draft.extensions.get("traceparent")
+    return own if isinstance(own, str) and Trace.is_traceparent(own) else None

@@ -5,6 +5,14 @@ from typing import Protocol
 
 from shared.events.model import Event
 
+PREFIX = "spool/"
+UNREADABLE = "spool-unreadable/"
+
+
+def object_name(id_: str) -> str:
+    """The name of an object, from an id that sorts by time (UUID version 7)."""
+    return f"{PREFIX}{id_}.ndjson.zst"
+
 
 class Spool(Protocol):
     """Objects, each with the events of one request in their order. Names sort by time."""
@@ -37,6 +45,14 @@ class Spool(Protocol):
 
     async def remove(self, name: str) -> None:
         """Remove an object. Repeatable.
+
+        Raises:
+            Unavailable: the spool is away.
+        """
+        ...
+
+    async def set_aside(self, name: str) -> None:
+        """Move an object that cannot be read out of the way of the others, where people can look at it.
 
         Raises:
             Unavailable: the spool is away.

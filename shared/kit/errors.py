@@ -9,6 +9,7 @@ Failure                       code, retryable, and a sentence that never repeats
 ├── Unauthenticated           no principal, or one that cannot be verified
 ├── NotFound                  nothing here for this tenant
 ├── Conflict                  more than one thing fits; the sender chooses
+├── QuotaExceeded             more than the tenant may send now
 └── Unavailable               ours to mend; the same request may succeed later
 """
 
@@ -37,7 +38,7 @@ class Failure(Exception):
     """The root. `code` is stable and public; `retryable` says whether the same request may succeed later.
 
     At most `MAX_FAULTS` of `faults` are kept. `members` are told to the client beside the detail, for programs
-    (RFC 9457, 3.2).
+    (RFC 9457, 3.2), and `headers` beside the document.
     """
 
     code: ClassVar[str] = "internal"
@@ -50,12 +51,14 @@ class Failure(Exception):
         faults: tuple[Fault, ...] = (),
         retry_after_seconds: int | None = None,
         members: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = faults[:MAX_FAULTS]
         self.retry_after_seconds = retry_after_seconds
         self.members = members or {}
+        self.headers = headers or {}
 
 
 class Invalid(Failure):
@@ -104,6 +107,13 @@ class Conflict(Failure):
     """The request fits more than one thing, and only the sender can say which."""
 
     code = "conflict"
+
+
+class QuotaExceeded(Failure):
+    """The tenant has sent more than it may. The same request may succeed after `retry_after_seconds`."""
+
+    code = "quota_exceeded"
+    retryable = True
 
 
 class Unavailable(Failure):

@@ -28,3 +28,15 @@ def uuid8(*parts: str) -> UUID:
     bits = int.from_bytes(digest.digest()[:16], "big") >> 6
     high, low = bits >> 62, bits & ((1 << 62) - 1)
     return UUID(int=((((high >> 12) << 16) | (8 << 12) | (high & 0xFFF)) << 64) | _VARIANT | low)
+
+
+class Ascending:
+    """UUIDs of version 7 that ascend in the order in which they are asked for, also within one millisecond."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def following(self, moment: datetime) -> UUID:
+        """One for `moment`, or just after the last one."""
+        self._last = max(uuid7(moment).int, self._last + 1)
+        return UUID(int=self._last)

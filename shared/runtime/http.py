@@ -14,14 +14,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.kit.deadline import Deadline
 from shared.kit.errors import Failure
+from shared.kit.trace import Trace
 from shared.runtime import loop
 from shared.runtime.problems import MEDIA_TYPE, problem_response
-from shared.runtime.telemetry import Trace, logger
+from shared.runtime.telemetry import logger
 
 type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 _TEXT = ["text/", "application/json", MEDIA_TYPE]  # what Mangum must not turn into base64
+
+_KEPT_SECONDS = 0.5  # of the function's time, to let go of what did not answer and to write the answer
+_NO_LAMBDA_SECONDS = 9.5  # where no Lambda is around
 
 
 def create_app(*routers: APIRouter) -> FastAPI:
@@ -53,6 +58,11 @@ def json_response(value: object, status: HTTPStatus = HTTPStatus.OK, headers: di
     return Response(body, status, headers, "application/json")
 
 
+def deadline_of(request: Request) -> Deadline:
+    """When the work for the request must have ended, so that its answer still leaves before Lambda's timeout."""
+    return cast(Deadline, request.state.deadline)
+
+
 def trace_of(request: Request) -> Trace:
     """The trace that the edge gave to the request."""
     return cast(Trace, request.state.trace)
@@ -81,7 +91,8 @@ class _Edge:
         started = time.monotonic()
         incoming = dict(scope["headers"])
         trace = Trace.continued(incoming.get(b"traceparent", b"").decode("latin-1"))
-        scope.setdefault("state", {})["trace"] = trace
+        state = scope.setdefault("state", {})
+        state["trace"], state["deadline"] = trace, Deadline(_seconds_left(scope))
         request_id = _request_id(scope)
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
@@ -103,6 +114,14 @@ class _Edge:
         milliseconds = round((time.monotonic() - started) * 1000, 1)
         fields = {"method": scope["method"], "path": scope["path"], "status": status, "milliseconds": milliseconds}
         logger.info("http.request", trace_id=trace.trace_id, request_id=request_id, **fields)
+
+
+def _seconds_left(scope: Scope) -> float:
+    context = scope.get("aws.context")
+    if context is None:
+        return _NO_LAMBDA_SECONDS
+    left: int = context.get_remaining_time_in_millis()
+    return max(0.0, left / 1000 - _KEPT_SECONDS)
 
 
 def _request_id(scope: Scope) -> str:

@@ -11,16 +11,19 @@ from shared.kit.errors import (
     Fault,
     Malformed,
     NotFound,
+    QuotaExceeded,
     TooLarge,
     Unauthenticated,
     Unavailable,
     Unprocessable,
     UnsupportedMedia,
 )
-from shared.runtime.telemetry import Trace
+from shared.kit.trace import Trace
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 2
+
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _STATUS: dict[type[Failure], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
@@ -30,6 +33,7 @@ _STATUS: dict[type[Failure], HTTPStatus] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Failure: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -59,7 +63,7 @@ def problem_response(failure: Failure, trace: Trace, *, status: HTTPStatus | Non
     headers = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in _LATER or failure.retry_after_seconds:
         headers["retry-after"] = str(failure.retry_after_seconds or _RETRY_AFTER_SECONDS)
     problem = Problem(
         type=f"urn:millrace:problem:{failure.code}",
@@ -71,5 +75,6 @@ def problem_response(failure: Failure, trace: Trace, *, status: HTTPStatus | Non
         trace_id=trace.trace_id,
         errors=failure.faults,
     )
+    headers |= failure.headers
     body = msgspec.json.encode(msgspec.structs.asdict(problem) | dict(failure.members))
     return Response(body, status, headers, MEDIA_TYPE)

@@ -35,9 +35,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IngestSettings(Settings, frozen=True, kw_only=True):
-    """HTTP in, Kafka out."""
+    """HTTP in, Kafka out, the spool behind it. The replica is asked for event types that Redis does not know."""
 
     kafka_bootstrap: str
+    redis_url: str
+    database_read_url: str
+    spool_bucket: str
     api_key_sha256: str
 
 
@@ -51,9 +54,26 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
 
 
 class PersistSettings(Settings, frozen=True, kw_only=True):
-    """Kafka in, PostgreSQL out."""
+    """Kafka in, PostgreSQL out; Redis tells those who wait."""
 
     database_url: str
+    redis_url: str
+
+
+class ManageSettings(Settings, frozen=True, kw_only=True):
+    """HTTP in, the writer behind it."""
+
+    database_url: str
+    redis_url: str
+    api_key_sha256: str
+
+
+class DrainSettings(Settings, frozen=True, kw_only=True):
+    """The spool in, Kafka out."""
+
+    kafka_bootstrap: str
+    redis_url: str
+    spool_bucket: str
 
 
 class MigrateSettings(Settings, frozen=True, kw_only=True):

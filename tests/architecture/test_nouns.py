@@ -15,11 +15,11 @@ from shared.adapters.postgres import migrate
 from shared.runtime import settings
 from shared.runtime.settings import Settings
 from tests.architecture.checkout import ROOT, files
-from tests.fixtures.doors import IngestDoor, QueryDoor
+from tests.fixtures.doors import IngestDoor, ManageDoor, QueryDoor
 
 FOLDER = ROOT / "functions"
 NAMES = [function.name for function in FUNCTIONS]
-ROUTERS = {"ingest": IngestDoor().router, "query": QueryDoor().router}
+ROUTERS = {"ingest": IngestDoor().router, "query": QueryDoor().router, "manage": ManageDoor().router}
 NAMING = {"application_name", "client_id", "client_name"}  # what PostgreSQL, Kafka and Redis call a connection by
 VALUES = {
     "API_KEY_SHA256": "0" * 64,

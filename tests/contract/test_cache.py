@@ -8,6 +8,7 @@ import pytest
 
 from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.redis.cache import RedisCache
+from shared.adapters.redis.connection import RedisConnection
 from shared.events.ports import Cache
 
 
@@ -17,9 +18,10 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     if request.param == "memory":
         yield MemoryCache()
         return
-    redis = RedisCache(request.getfixturevalue("endpoints").redis_url, client_name="contract")
+    connection = RedisConnection(request.getfixturevalue("endpoints").redis_url, client_name="contract")
+    redis = RedisCache(connection)
     yield redis
-    await redis.close()
+    await connection.close()
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -30,9 +32,10 @@ async def absent(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
         memory.away = True
         yield memory
         return
-    redis = RedisCache("redis://127.0.0.1:1", client_name="contract")  # a port that nothing listens on
+    connection = RedisConnection("redis://127.0.0.1:1", client_name="contract")  # a port that nothing listens on
+    redis = RedisCache(connection)
     yield redis
-    await redis.close()
+    await connection.close()
 
 
 @pytest.fixture

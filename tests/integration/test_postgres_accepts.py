@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from shared.adapters.postgres.engine import Reader, Writer
 from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.store import PostgresEventStore
-from shared.events.formats import PLAIN, STRUCTURED, parse_event
 from shared.events.limits import MAX_NESTING
+from shared.events.media import PLAIN, STRUCTURED
 from shared.events.model import Outcome, written
 from shared.kit.errors import Invalid
+from tests.fixtures.bodies import parse_event
 from tests.fixtures.events import MOMENT, a_record, an_event
 from tests.fixtures.parts import Database
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.memory.admission import MemoryWaiters
 from shared.adapters.memory.events import MemoryEventStore
 from shared.events.envelope import decode
 from shared.events.model import Outcome, RawRecord
@@ -62,19 +63,19 @@ def test_outcomes_that_are_missing_are_an_error() -> None:
 
 
 def test_a_handler_answers_for_a_whole_event() -> None:
-    handler = batch_handler(Persist(MemoryEventStore()))
+    handler = batch_handler(Persist(MemoryEventStore(), MemoryWaiters()))
     assert handler(sample("msk.json"), None) == {"batchItemFailures": [failure(3, 8)]}
 
 
 def test_a_handler_can_be_called_again() -> None:
-    handler = batch_handler(Persist(MemoryEventStore()))
+    handler = batch_handler(Persist(MemoryEventStore(), MemoryWaiters()))
     assert handler(sample("msk.json"), None) == handler(sample("msk.json"), None)
 
 
 def test_a_handler_whose_storage_is_away_finishes_nothing() -> None:
     store = MemoryEventStore()
     store.away = True
-    failures = batch_handler(Persist(store))(sample("msk.json"), None)["batchItemFailures"]
+    failures = batch_handler(Persist(store, MemoryWaiters()))(sample("msk.json"), None)["batchItemFailures"]
     assert failures == [failure(0, 15), failure(3, 7), failure(11, 0)]
 
 

@@ -1,4 +1,4 @@
-"""Batches of the plain form, in both spellings."""
+"""Batches: of the plain form in three spellings, and of CloudEvents."""
 
 import json
 from collections.abc import Callable
@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.events.formats import PLAIN, STRUCTURED, parse_batch
+from shared.events.draft import Draft, Rejected
 from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES
+from shared.events.media import BATCH, LINES, PLAIN, STRUCTURED
 from shared.kit.errors import Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
+from tests.fixtures.bodies import parse_batch
 
 GOOD = {"type": "order.placed", "data": 1}
 type Spelling = tuple[str, Callable[[list[Any]], bytes]]
@@ -29,10 +31,24 @@ def refused(kind: type[Invalid], content: bytes, content_type: str = PLAIN) -> l
     return [(fault.pointer, fault.code) for fault in failure.value.faults]
 
 
+def drafts(content: bytes, content_type: str = PLAIN) -> list[Draft]:
+    found = [draft for draft in parse_batch(content, content_type) if isinstance(draft, Draft)]
+    assert len(found) == len(parse_batch(content, content_type))
+    return found
+
+
+def rejections(content: bytes, content_type: str = PLAIN) -> dict[int, list[tuple[str, str]]]:
+    return {
+        index: [(fault.pointer, fault.code) for fault in each.failure.faults]
+        for index, each in enumerate(parse_batch(content, content_type))
+        if isinstance(each, Rejected)
+    }
+
+
 def test_events_keep_their_order(spelling: Spelling) -> None:
     _, write = spelling
-    drafts = parse_batch(write([GOOD | {"id": str(number)} for number in range(MAX_BATCH_EVENTS)]), PLAIN)
-    assert [draft.id for draft in drafts] == [str(number) for number in range(MAX_BATCH_EVENTS)]
+    found = drafts(write([GOOD | {"id": str(number)} for number in range(MAX_BATCH_EVENTS)]))
+    assert [draft.id for draft in found] == [str(number) for number in range(MAX_BATCH_EVENTS)]
 
 
 def test_two_events_with_one_id_are_two_drafts(spelling: Spelling) -> None:
@@ -50,26 +66,77 @@ def test_too_many_events_are_refused(spelling: Spelling) -> None:
     assert refused(TooLarge, write([GOOD] * (MAX_BATCH_EVENTS + 1))) == [(at, "batch_too_large")]
 
 
-def test_every_fault_of_every_event_is_named(spelling: Spelling) -> None:
+def test_a_bad_event_stands_rejected_in_its_place_among_good_ones(spelling: Spelling) -> None:
     at, write = spelling
     events = [GOOD, 7, GOOD | {"type": ""}, GOOD, GOOD | {"colour": 1}, GOOD | {"data": {"a": "\0"}}]
-    assert refused(Unprocessable, write(events)) == [
-        (f"{at}/1", "type"),
-        (f"{at}/2/type", "length"),
-        (f"{at}/4/colour", "unknown_field"),
-        (f"{at}/5/data/a", "nul"),
-    ]
+    assert rejections(write(events)) == {
+        1: [(f"{at}/1", "type")],
+        2: [(f"{at}/2/type", "length")],
+        4: [(f"{at}/4/colour", "unknown_field")],
+        5: [(f"{at}/5/data/a", "nul")],
+    }
+
+
+def test_a_rejected_event_keeps_its_id_where_that_can_be_read(spelling: Spelling) -> None:
+    _, write = spelling
+    events = [GOOD | {"id": "one", "time": 7}, GOOD | {"id": 7}, GOOD | {"id": "x" * 300}, 7]
+    found = parse_batch(write(events), PLAIN)
+    assert [each.id for each in found if isinstance(each, Rejected)] == ["one", None, None, None]
+
+
+def test_every_event_knows_its_place(spelling: Spelling) -> None:
+    at, write = spelling
+    assert [draft.at for draft in drafts(write([GOOD, GOOD]))] == [f"{at}/0", f"{at}/1"]
 
 
 def test_an_event_over_its_own_limit_is_too_large(spelling: Spelling) -> None:
     at, write = spelling
-    assert refused(TooLarge, write([GOOD, GOOD | {"data": "x" * MAX_EVENT_BYTES}])) == [(f"{at}/1", "event_too_large")]
+    found = parse_batch(write([GOOD, GOOD | {"data": "x" * MAX_EVENT_BYTES}]), PLAIN)[1]
+    assert isinstance(found, Rejected)
+    assert isinstance(found.failure, TooLarge)
+    assert [(fault.pointer, fault.code) for fault in found.failure.faults] == [(f"{at}/1", "event_too_large")]
 
 
-def test_a_large_event_beside_a_wrong_one_is_unprocessable(spelling: Spelling) -> None:
-    _, write = spelling
-    found = refused(Unprocessable, write([{}, GOOD | {"data": "x" * MAX_EVENT_BYTES}]))
-    assert {code for _, code in found} == {"required", "event_too_large"}
+def test_the_faults_of_one_event_are_bounded() -> None:
+    events = [GOOD | {"data": ["\0"] * 50}] * 3
+    assert {len(faults) for faults in rejections(json.dumps(events).encode()).values()} == {5}
+
+
+@pytest.mark.parametrize("data", ["1e999", "[-1e400]", '{"a":1e-500}', "9" * 500, '"\\u0000"', '{"a":[1,2e+400 ]}'])
+def test_data_that_storage_would_refuse_is_found_among_events_that_are_fine(data: str) -> None:
+    content = f'[{{"type":"t","data":"3e45 a3e45"}},{{"type":"t","data":{data}}},{{"type":"t","data":1.5e3}}]'
+    assert list(rejections(content.encode())) == [1]
+
+
+def test_an_event_that_says_specversion_is_a_cloud_event(spelling: Spelling) -> None:
+    at, write = spelling
+    cloud = {"specversion": "1.0", "type": "t", "id": "1", "source": "/s", "region": "eu", "partitionkey": "k"}
+    plain, found = drafts(write([GOOD, cloud]))
+    assert (plain.extensions, found.extensions, found.key) == ({}, {"region": "eu", "partitionkey": "k"}, "k")
+    assert rejections(write([cloud | {"source": ""}, cloud | {"specversion": "2"}])) == {
+        0: [(f"{at}/0/source", "length")],
+        1: [(f"{at}/1/specversion", "value")],
+    }
+
+
+def test_a_batch_of_cloud_events_is_read_as_such() -> None:
+    cloud = {"specversion": "1.0", "type": "t", "id": "1", "source": "/s", "data": [1]}
+    content = json.dumps([cloud, GOOD, cloud | {"id": "2"}]).encode()
+    found = parse_batch(content, BATCH)
+    assert [each.id for each in found] == ["1", None, "2"]
+    assert rejections(content, BATCH) == {1: [("/1/specversion", "required")]}
+    assert refused(Unprocessable, b'{"events": []}', BATCH) == [("", "type")]
+
+
+def test_lines_are_events_and_blank_ones_are_not_counted() -> None:
+    lines = [json.dumps(GOOD | {"id": str(number)}).encode() for number in range(3)]
+    content = b"\n \r\n" + b"\r\n\n".join(lines) + b"\n"
+    assert [(draft.id, draft.at) for draft in drafts(content, LINES)] == [("0", "/0"), ("1", "/1"), ("2", "/2")]
+    assert rejections(lines[0] + b"\n{\n" + lines[1] + b" 7", LINES) == {1: [("/1", "json")], 2: [("/2", "json")]}
+    assert refused(Unprocessable, b"\n" * 100_000, LINES) == [("", "empty_batch")]
+    many = b"\n".join([lines[0]] * (MAX_BATCH_EVENTS + 1))
+    assert refused(TooLarge, many, LINES) == [("", "batch_too_large")]
+    assert len(drafts(b"\n" * 5000 + many[: many.rindex(b"\n")], LINES)) == MAX_BATCH_EVENTS
 
 
 def test_a_batch_over_its_limit_is_too_large() -> None:
@@ -99,11 +166,6 @@ def test_a_batch_that_is_not_utf8_is_malformed() -> None:
     assert refused(Malformed, b'[{"type": "a", "data": "\xc3("}]') == [("", "utf8")]
 
 
-@pytest.mark.parametrize("content_type", [STRUCTURED, "application/cloudevents-batch+json", "text/plain", ""])
-def test_only_the_plain_form_is_read_in_batches(content_type: str) -> None:
+@pytest.mark.parametrize("content_type", [STRUCTURED, "text/plain", "application/json; charset=latin-1", ""])
+def test_a_batch_of_another_content_type_is_not_read(content_type: str) -> None:
     assert refused(UnsupportedMedia, json.dumps([GOOD]).encode(), content_type) == [("", "content_type")]
-
-
-def test_the_first_hundred_faults_of_a_batch_are_listed() -> None:
-    found = refused(Unprocessable, json.dumps([{"type": ""}] * 500).encode())
-    assert len(found) == 100

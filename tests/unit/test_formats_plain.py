@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.events.formats import PLAIN, STRUCTURED, parse_batch, parse_event
 from shared.events.limits import MAX_EVENT_BYTES, MAX_NESTING
+from shared.events.media import PLAIN, STRUCTURED
 from shared.events.model import written
 from shared.kit.errors import Fault, Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
+from tests.fixtures.bodies import parse_batch, parse_event
 
 MARK = "m4rk3r"
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from shared.events.formats import STRUCTURED, parse_event
 from shared.events.limits import MAX_EXTENSIONS
+from shared.events.media import STRUCTURED
 from shared.events.model import NO_DATA, written
 from shared.kit.errors import Unprocessable
+from tests.fixtures.bodies import parse_event
 
 REQUIRED = {"specversion": "1.0", "id": "order-1", "source": "/shop", "type": "order.placed"}
 

@@ -1,15 +1,23 @@
 """`ingest` as its clients see it."""
 
+import gzip
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from backports import zstd
 
+from shared.adapters.memory.admission import MemoryAdmission, MemoryWaiters
+from shared.adapters.memory.events import MemoryEventStore
+from shared.events.admission import Quota
 from shared.events.limits import MAX_EVENT_BYTES
 from shared.events.model import Appended, Event, NotAppended
+from shared.events.ports import EventFilter
 from tests.fixtures.doors import IngestDoor, client_of
+from tests.fixtures.events import a_record
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 EVENT = {"type": "order.placed", "data": {"number": 1}}
@@ -117,15 +125,27 @@ async def test_bad_input_is_a_problem_that_names_its_place(
     assert door.log.records() == []
 
 
-async def test_a_content_encoding_is_not_read(door: IngestDoor) -> None:
+async def test_an_encoding_that_is_not_read_is_told(door: IngestDoor) -> None:
     async with client_of(door.app) as client:
-        response = await client.post("/v1/events", json=EVENT, headers={"content-encoding": "gzip"})
+        response = await client.post("/v1/events", json=EVENT, headers={"content-encoding": "br"})
     problem(response, 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("encode", [gzip.compress, zstd.compress])
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
-async def test_an_absent_log_is_told_with_the_ids_to_send_again(door: IngestDoor, path: str) -> None:
-    door.log.away = True
+async def test_a_compressed_body_is_read(door: IngestDoor, encode: Callable[[bytes], bytes], path: str) -> None:
+    content = json.dumps([EVENT] if path.endswith("batch") else EVENT).encode()
+    name = encode.__module__.rpartition(".")[2].strip("_")
+    headers = {"content-encoding": name, "content-type": "application/json"}
+    async with client_of(door.app) as client:
+        response = await client.post(path, content=encode(content), headers=headers)
+    assert response.status_code == 202, response.text
+    assert door.events[0].type == "order.placed"
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/events/batch"])
+async def test_an_absent_log_and_spool_are_told_with_the_ids_to_send_again(door: IngestDoor, path: str) -> None:
+    door.log.away = door.spool.away = True
     sent: Any = EVENT | {"id": "order-1"}
     async with client_of(door.app) as client:
         response = await client.post(path, json=[sent] if path.endswith("batch") else sent)
@@ -153,7 +173,7 @@ async def test_a_batch_that_was_half_appended_says_which_half(
 ) -> None:
     whole = door.log.append
 
-    async def half(events: list[Event]) -> list[Appended | NotAppended]:
+    async def half(events: list[Event], *, within: float) -> list[Appended | NotAppended]:
         return [*await whole(events[:1]), *[NotAppended("late")] * (len(events) - 1)]
 
     # The memory log is away as a whole or not at all; real brokers can be away one by one.
@@ -165,12 +185,167 @@ async def test_a_batch_that_was_half_appended_says_which_half(
     assert (response.json()["accepted"], response.json()["retry"]) == (1, 1)
 
 
-async def test_one_wrong_event_keeps_a_batch_out(door: IngestDoor) -> None:
+async def test_a_wrong_event_does_not_keep_its_neighbours_out(door: IngestDoor) -> None:
     async with client_of(door.app) as client:
-        response = await client.post("/v1/events/batch", json=[EVENT, {"type": "", "data": 1}])
+        response = await client.post("/v1/events/batch", json=[EVENT, {"type": "", "data": 1, "id": "b"}, EVENT])
+    assert response.status_code == 207
+    body = response.json()
+    assert (body["accepted"], body["duplicates"], body["rejected"], body["retry"]) == (2, 0, 1, 0)
+    assert body["results"][1] == {
+        "index": 1,
+        "id": "b",
+        "status": "rejected",
+        "error": {
+            "type": "urn:millrace:problem:unprocessable",
+            "code": "unprocessable",
+            "detail": "The event cannot be accepted.",
+            "errors": [{"pointer": "/1/type", "code": "length", "detail": "Expected str of length >= 1."}],
+        },
+    }
+    assert len(door.events) == 2
+
+
+async def test_a_batch_of_wrong_events_is_a_problem_with_all_results(door: IngestDoor) -> None:
+    async with client_of(door.app) as client:
+        response = await client.post("/v1/events/batch", json={"events": [{"type": "", "data": 1}, 7]})
     document = problem(response, 422, "unprocessable")
-    assert [fault["pointer"] for fault in document["errors"]] == ["/1/type"]
-    assert door.log.records() == []
+    assert [fault["pointer"] for fault in document["errors"]] == ["/events/0/type", "/events/1"]
+    assert (document["rejected"], len(document["results"])) == (2, 2)
+    assert door.events == []
+
+
+async def test_only_what_went_wrong_is_listed_when_asked(door: IngestDoor) -> None:
+    async with client_of(door.app) as client:
+        response = await client.post("/v1/events/batch?results=errors", json=[EVENT, 7])
+        assert [result["index"] for result in response.json()["results"]] == [1]
+        assert (response.json()["accepted"], response.json()["rejected"]) == (1, 1)
+        response = await client.post("/v1/events/batch?results=errors", json=[EVENT, EVENT])
+        assert (response.status_code, response.json()["results"], response.json()["accepted"]) == (202, [], 2)
+        for query in ("results=some", "results=all&results=all", "result=errors"):
+            problem(await client.post(f"/v1/events/batch?{query}", json=[EVENT]), 422, "unprocessable")
+
+
+async def test_a_duplicate_is_told_with_the_original_receipt(door: IngestDoor) -> None:
+    async with client_of(door.app) as client:
+        first = await client.post("/v1/events", json=EVENT | {"id": "1"})
+        second = await client.post("/v1/events", json=EVENT | {"id": "1"})
+        batch = await client.post("/v1/events/batch", json=[EVENT | {"id": "1"}])
+    assert second.status_code == batch.status_code == 202
+    assert second.json() | {"trace_id": ""} == first.json() | {"trace_id": "", "status": "duplicate"}
+    assert (batch.json()["accepted"], batch.json()["duplicates"]) == (0, 1)
+    assert batch.json()["results"][0]["offset"] == first.json()["offset"]
+
+
+async def test_a_spooled_event_is_accepted_and_has_no_position_yet(door: IngestDoor) -> None:
+    door.log.away = True
+    async with client_of(door.app) as client:
+        response = await client.post("/v1/events", json=EVENT | {"id": "1"})
+        batch = await client.post("/v1/events/batch", json=[EVENT | {"id": "2"}])
+    assert response.status_code == batch.status_code == 202
+    assert response.json().keys() == {"id", "status", "trace_id"}
+    assert response.headers["location"] == "events/1"
+    assert (batch.json()["accepted"], batch.json()["position"]) == (1, "")
+    assert [result["status"] for result in batch.json()["results"]] == ["spooled"]
+
+
+async def test_over_the_quota_a_batch_is_partly_throttled_and_then_a_429(door: IngestDoor) -> None:
+    door.admission = MemoryAdmission(Quota(events_per_second=2, burst=3), now=lambda: 0.0)
+    sent = [EVENT | {"id": str(number)} for number in range(5)]
+    async with client_of(door.app) as client:
+        partly = await client.post("/v1/events/batch", json=sent)
+        wholly = await client.post("/v1/events/batch", json=sent[3:])
+        single = await client.post("/v1/events", json=sent[4])
+    assert partly.status_code == 207
+    assert [result["status"] for result in partly.json()["results"]] == ["accepted"] * 3 + ["throttled"] * 2
+    assert (partly.json()["accepted"], partly.json()["retry"]) == (3, 2)
+    assert partly.headers["ratelimit-policy"] == '"tenant";q=3;w=2'
+    assert partly.headers["ratelimit"] == '"tenant";r=0;t=2'
+    for response in (wholly, single):
+        assert problem(response, 429, "quota_exceeded")["results"][0]["status"] == "throttled"
+        assert response.headers["retry-after"] == "1"
+        assert response.headers["x-ratelimit-remaining"] == "0"
+
+
+async def test_a_client_that_resends_only_what_it_is_told_to_ends_with_every_event_once(door: IngestDoor) -> None:
+    now = 0.0
+    door.admission = MemoryAdmission(Quota(events_per_second=10, burst=7), now=lambda: now)
+    pending = [EVENT | {"id": str(number), "key": "one"} for number in range(40)]
+    whole = door.log.append
+    turn = 0
+
+    async def unsteady(events: list[Event], *, within: float) -> list[Appended | NotAppended]:
+        nonlocal turn
+        turn += 1
+        answers = await whole(events)
+        return [NotAppended("late")] * len(events) if turn % 3 == 2 else answers
+
+    door.log.append = unsteady  # type: ignore[assignment, method-assign]  # acknowledgements that are lost
+    async with client_of(door.app) as client:
+        for _ in range(60):
+            response = await client.post("/v1/events/batch", json=pending)
+            assert response.status_code in (202, 207, 429, 503)
+            again = {"throttled", "retry"}
+            pending = [pending[each["index"]] for each in response.json()["results"] if each["status"] in again]
+            now += 1
+            if not pending:
+                break
+    store = MemoryEventStore()
+    spooled = [a_record(event) for name in await door.spool.names(100) for event in await door.spool.get(name)]
+    assert spooled, "the breaker was open for a while"
+    await store.store(door.log.records() + spooled)
+    rows = await store.page("tests", EventFilter(), after=None, limit=100, descending=False)
+    assert sorted(int(row.event.id) for row in rows) == list(range(40))
+
+
+async def test_validating_answers_the_same_and_writes_nothing(door: IngestDoor) -> None:
+    path = "/v1/events/validate"
+    async with client_of(door.app) as client:
+        single = await client.post(path, json=EVENT | {"id": "1"})
+        mixed = await client.post(path, json={"events": [EVENT, 7]})
+        problem(await client.post(path, json={"type": "", "data": 1}), 422, "unprocessable")
+        problem(await client.post(path, json=[7]), 422, "unprocessable")
+        problem(await client.post(path, content=b"{", headers={"content-type": "application/json"}), 400, "malformed")
+    assert (single.status_code, single.json()["status"]) == (202, "accepted")
+    assert "location" not in single.headers
+    assert [result["status"] for result in mixed.json()["results"]] == ["accepted", "rejected"]
+    assert (mixed.status_code, door.events, door.admission.asked) == (207, [], 0)
+
+
+async def test_limits_are_told_without_a_key(door: IngestDoor) -> None:
+    async with client_of(door.app, key=None) as client:
+        limits = (await client.get("/v1/limits")).json()
+    assert (limits["event_bytes"], limits["batch_bytes"], limits["batch_events"]) == (262_144, 4_194_304, 1000)
+    assert limits["content_encodings"] == ["identity", "gzip", "zstd"]
+
+
+@pytest.mark.parametrize("prefer", ["wait=5", 'respond-async, wait="5"; x', "Wait = 5"])
+async def test_a_row_that_is_there_in_time_is_a_201(door: IngestDoor, prefer: str) -> None:
+    class Told(MemoryWaiters):
+        async def wait(self, waiter: str, keys: Sequence[UUID], *, seconds: float) -> set[UUID]:
+            assert 4 < seconds <= 5
+            return set(keys)
+
+    door.waiters = Told()
+    async with client_of(door.app) as client:
+        single = await client.post("/v1/events", json=EVENT, headers={"prefer": prefer})
+        batch = await client.post("/v1/events/batch", json=[EVENT, EVENT], headers={"prefer": prefer})
+    assert (single.status_code, single.json()["status"]) == (201, "stored")
+    assert (batch.status_code, [each["status"] for each in batch.json()["results"]]) == (201, ["stored"] * 2)
+    assert batch.headers["preference-applied"] == "wait=5"
+
+
+async def test_when_the_time_is_up_the_answer_is_202(door: IngestDoor) -> None:
+    async with client_of(door.app) as client:
+        response = await client.post("/v1/events", json=EVENT, headers={"prefer": "wait=1"})
+    assert (response.status_code, response.json()["status"]) == (202, "accepted")
+
+
+async def test_what_could_not_be_done_is_told_in_a_header(door: IngestDoor) -> None:
+    door.admission.away = door.rules.away = door.answers.away = True
+    async with client_of(door.app) as client:
+        response = await client.post("/v1/events", json=EVENT, headers={"idempotency-key": "k"})
+    assert response.status_code == 202
+    assert response.headers["degraded"] == "schemas, dedup, idempotency"
 
 
 async def test_health_needs_no_key_and_minds_the_log(door: IngestDoor) -> None:
@@ -193,7 +368,7 @@ async def test_what_is_not_served_is_a_problem(door: IngestDoor, method: str, pa
 async def test_an_error_that_nobody_foresaw_is_a_problem_without_its_text(
     door: IngestDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(events: list[Event]) -> list[Appended | NotAppended]:
+    async def broken(events: list[Event], *, within: float) -> list[Appended | NotAppended]:
         raise ZeroDivisionError("s3cret")
 
     # No adapter is meant to do this, so none can be asked to.

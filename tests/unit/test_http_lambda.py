@@ -83,7 +83,7 @@ def test_a_problem_document_is_text(handler: LambdaHandler, changes: dict[str, A
 
 
 def test_an_absent_log_is_told_to_api_gateway_as_well(handler: LambdaHandler, door: IngestDoor) -> None:
-    door.log.away = True
+    door.log.away = door.spool.away = True
     answer = handler(sample("apigateway-v1.json"), None)
     assert answer["statusCode"] == 503
     assert answer["headers"]["retry-after"] == "2"

@@ -6,9 +6,9 @@ from http import HTTPStatus
 import pytest
 
 from shared.kit import errors
-from shared.kit.errors import Failure, Fault, Invalid, Unauthenticated, Unavailable, Unprocessable
+from shared.kit.errors import Failure, Fault, Invalid, QuotaExceeded, Unauthenticated, Unavailable, Unprocessable
+from shared.kit.trace import Trace
 from shared.runtime.problems import MEDIA_TYPE, problem_response, status_of
-from shared.runtime.telemetry import Trace
 
 TRACE = Trace("a" * 32, "b" * 16, "01")
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Failure)]
@@ -23,7 +23,7 @@ def test_every_failure_has_a_status_of_its_own(kind: type[Failure]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_may_succeed_later_is_retryable(kind: type[Failure]) -> None:
-    assert kind.retryable == (kind is Unavailable)
+    assert kind.retryable == (kind in (Unavailable, QuotaExceeded))
 
 
 def test_every_code_is_used_once() -> None:

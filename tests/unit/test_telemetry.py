@@ -6,7 +6,7 @@ import logging
 import pytest
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from shared.runtime.telemetry import Trace
+from shared.kit.trace import Trace
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -1,0 +1,28 @@
+"""What `manage` is made of: the only place that names its adapters."""
+
+from dataclasses import dataclass
+
+from shared.access.development_key import DevelopmentKey
+from shared.access.ports import Authenticator
+from shared.adapters.postgres.engine import Writer
+from shared.adapters.postgres.eventtypes import PostgresTypeStore
+from shared.adapters.redis.connection import RedisConnection
+from shared.adapters.redis.snapshots import RedisSnapshots
+from shared.eventtypes.registry import Registry
+from shared.kit.clock import SystemClock
+from shared.runtime.settings import ManageSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The room behind the door."""
+
+    access: Authenticator
+    registry: Registry
+
+
+def wire(settings: ManageSettings) -> Parts:
+    """The room over the writer. Nothing connects before the first request."""
+    store = PostgresTypeStore(Writer(settings.database_url, application_name="manage"))
+    snapshots = RedisSnapshots(RedisConnection(settings.redis_url, client_name="manage"))
+    return Parts(DevelopmentKey(settings.api_key_sha256), Registry(store, snapshots, SystemClock()))

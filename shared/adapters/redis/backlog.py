@@ -1,0 +1,29 @@
+"""The spool's backlog over Redis or Valkey."""
+
+import struct
+from collections.abc import Sequence
+from zlib import crc32
+
+from shared.adapters.redis.connection import Argument, RedisConnection
+from shared.adapters.redis.scripts import ENTER, LEAVE
+
+_KEPT_SECONDS = 24 * 3600
+
+
+class RedisBacklog:
+    """A Backlog: a hash for each tenant, from a partition key to the newest object with events of it."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
+
+    async def enter(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
+        arguments: list[Argument] = [spooled, _KEPT_SECONDS, fields(partition_keys)]
+        return await self._connection.done(ENTER, [f"spooled:{{{tenant}}}"], arguments)
+
+    async def leave(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
+        return await self._connection.done(LEAVE, [f"spooled:{{{tenant}}}"], [spooled, fields(partition_keys)])
+
+
+def fields(partition_keys: Sequence[str]) -> bytes:
+    """Four bytes a key. Two keys that share them wait for one another's events, which does no harm."""
+    return struct.pack(f">{len(partition_keys)}I", *[crc32(key.encode()) for key in partition_keys])

@@ -1,0 +1,213 @@
+"""CloudEvents 1.0 over HTTP: the structured and the binary mode of one event."""
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from shared.events.draft import Draft, Extension, Name, Parsed, Text, draft_faults
+from shared.events.faults import UNREADABLE, fault_of
+from shared.events.limits import MAX_EVENT_BYTES, MAX_EXTENSIONS
+from shared.events.media import charset_of, is_json, is_text, media_type_of
+from shared.events.model import NO_DATA, Moment, written
+from shared.kit.errors import Fault
+from shared.kit.pointer import escape
+
+_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")  # CloudEvents 1.0, "Naming conventions"
+# Members of an event as it is read back, and what the server stamps: not for a sender to say.
+_TAKEN = frozenset(
+    {"partition", "offset", "position", "timeline", "tenant", "principal", "receivedat", "storedat", "key", "data"}
+)
+_INT32 = range(-(2**31), 2**31)  # CloudEvents 1.0, "Type System", Integer
+_QUOTED_PAIR = re.compile(r"\\(.)", re.S)
+_URI_REFERENCE = re.compile(r"[!-~]+")  # RFC 3986 has no spaces and no other than ASCII characters
+_PREFIX = "ce-"
+
+
+class _CloudEvent(msgspec.Struct):
+    specversion: Literal["1.0"]
+    type: Name
+    id: Name
+    source: Text
+    subject: Text | None = None
+    time: Moment | None = None
+    datacontenttype: Name | None = None
+    dataschema: Text | None = None
+    data: msgspec.Raw = NO_DATA
+    data_base64: Annotated[str, msgspec.Meta(max_length=MAX_EVENT_BYTES)] | None = None
+
+
+_ATTRIBUTES = frozenset(_CloudEvent.__struct_fields__)
+_CLOUD_EVENT_DECODER = msgspec.json.Decoder(_CloudEvent)
+_MEMBERS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_EXTENSION_DECODER = msgspec.json.Decoder(Extension | None)
+_ANY_DECODER = msgspec.json.Decoder(msgspec.Raw)
+
+
+def structured(body: bytes | memoryview, at: str, now: datetime) -> Parsed:
+    """The JSON event format. Members that are no attributes are extensions; one that is null is absent."""
+    try:
+        event = _CLOUD_EVENT_DECODER.decode(body)
+        members = _MEMBERS_DECODER.decode(body)
+    except UNREADABLE as error:
+        return None, [fault_of(error, at)]
+    extensions, faults = _extensions({name: raw for name, raw in members.items() if name not in _ATTRIBUTES}, at)
+    if event.data_base64 is not None:
+        faults += _base64_faults(event.data_base64, has_data=written(event.data) not in (None, b"null"), at=at)
+    data = event.data if event.data_base64 is None else NO_DATA
+    draft = _draft(event, extensions, data, event.data_base64, event.datacontenttype, at)
+    return draft, faults + _extension_faults(extensions, at, now) + draft_faults(draft, at)
+
+
+def is_binary(headers: Sequence[tuple[str, str]]) -> bool:
+    """Whether the attributes are in headers (CloudEvents HTTP binding, 3.1), given the media type is not of theirs."""
+    return any(name.startswith(_PREFIX) for name, _ in headers)
+
+
+def binary(body: bytes, headers: Sequence[tuple[str, str]], content_type: str | None, now: datetime) -> Parsed:
+    """The binary mode: attributes from `ce-` headers, data as the content type says, kept exactly.
+
+    JSON stays JSON and text in UTF-8 becomes a JSON string; all else, text with U+0000 too, goes into `data_base64`.
+    A fault points to where the attribute would stand in the structured mode.
+    """
+    values, faults = _values(headers)
+    attributes = {name: value for name, value in values.items() if name in _ATTRIBUTES}
+    forbidden = attributes.keys() & {"datacontenttype", "data", "data_base64"}
+    faults += [Fault(f"/{name}", "unknown_field", "This is not said by a ce- header.") for name in sorted(forbidden)]
+    if faults:
+        return None, faults
+    try:
+        event = msgspec.convert(attributes, _CloudEvent)
+    except msgspec.ValidationError as error:
+        return None, [fault_of(error, "")]
+    own = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in values.items() if name not in _ATTRIBUTES}
+    extensions, faults = _extensions(own, "")
+    data, encoded, found = _data(body, content_type)
+    draft = _draft(event, extensions, data, encoded, content_type, "")
+    faults += found
+    if content_type is not None and (len(content_type) > 255 or not content_type.isprintable()):
+        faults.append(Fault("/datacontenttype", "length", "Keep the content type within 255 characters."))
+    return draft, faults + _extension_faults(extensions, "", now) + (draft_faults(draft, "") if not found else [])
+
+
+def _draft(
+    event: _CloudEvent,
+    extensions: dict[str, str | int | bool],
+    data: msgspec.Raw,
+    data_base64: str | None,
+    content_type: str | None,
+    at: str,
+) -> Draft:
+    key = extensions.get("partitionkey")
+    return Draft(
+        type=event.type,
+        id=event.id,
+        source=event.source,
+        subject=event.subject,
+        time=event.time,
+        key=None if key is None else str(key),
+        datacontenttype=content_type,
+        dataschema=event.dataschema,
+        data=data,
+        data_base64=data_base64,
+        extensions=extensions,
+        at=at,
+    )
+
+
+def _values(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[Fault]]:
+    """The `ce-` headers by their attributes: unquoted, then percent-decoded once (HTTP binding, 3.1.3.2)."""
+    given = [(name[len(_PREFIX) :], value) for name, value in headers if name.startswith(_PREFIX)]
+    faults = [
+        Fault(f"/{escape(name)}", "repeated", "Send this header once.")
+        for name, times in Counter(name for name, _ in given).items()
+        if times > 1
+    ]
+    found: dict[str, str] = {}
+    for name, value in given:
+        text = value.strip(" \t")
+        if len(text) > 1 and text[0] == text[-1] == '"':
+            text = _QUOTED_PAIR.sub(r"\1", text[1:-1])
+        try:
+            found[name] = unquote_to_bytes(text.encode("latin-1")).decode()
+        except UnicodeError:
+            faults.append(Fault(f"/{escape(name)}", "utf8", "Percent-encode this header's UTF-8."))
+    return found, faults
+
+
+def _data(body: bytes, content_type: str | None) -> tuple[msgspec.Raw, str | None, list[Fault]]:
+    if not body:
+        return NO_DATA, None, []
+    media_type = media_type_of(content_type)
+    if is_json(media_type):
+        try:
+            body.decode()
+            _ANY_DECODER.decode(body)
+        except UNREADABLE as error:
+            return NO_DATA, None, [fault_of(error, "/data")]
+        except UnicodeDecodeError:
+            return NO_DATA, None, [Fault("/data", "utf8", "Send JSON in UTF-8.")]
+        return msgspec.Raw(body.strip(b" \t\r\n")), None, []
+    if is_text(media_type) and charset_of(content_type) in (None, "utf-8", "utf8", "us-ascii") and b"\0" not in body:
+        try:
+            return msgspec.Raw(msgspec.json.encode(body.decode())), None, []
+        except UnicodeDecodeError:
+            pass  # kept exactly, as bytes
+    return NO_DATA, b2a_base64(body, newline=False).decode(), []
+
+
+def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str | int | bool], list[Fault]]:
+    found: dict[str, str | int | bool] = {}
+    faults: list[Fault] = []
+    if len(members) > MAX_EXTENSIONS:
+        return found, [Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes.")]
+    for name, raw in members.items():
+        where = f"{at}/{escape(name)}"
+        if not _EXTENSION_NAME.fullmatch(name) or name in _TAKEN:
+            rule = "Name an extension attribute with 1 to 20 of a-z and 0-9, and not like a member of ours."
+            faults.append(Fault(where, "unknown_field", rule))
+            continue
+        try:
+            value = _EXTENSION_DECODER.decode(raw)
+        except UNREADABLE as error:
+            faults.append(fault_of(error, where))
+            continue
+        if isinstance(value, int) and value not in _INT32:
+            faults.append(Fault(where, "number", "Keep an integer attribute within 32 bits."))
+        if value is not None:
+            found[name] = value
+    return found, faults
+
+
+def _extension_faults(extensions: dict[str, str | int | bool], at: str, now: datetime) -> list[Fault]:
+    """Extensions that mean something here: `expirytime`, `dataref`, `partitionkey` (CloudEvents, documented ones)."""
+    faults = []
+    if (expiry := extensions.get("expirytime")) is not None:
+        try:
+            if msgspec.convert(expiry, Moment) <= now:
+                faults.append(Fault(f"{at}/expirytime", "expired", "The event expired before it came here."))
+        except msgspec.ValidationError:
+            faults.append(Fault(f"{at}/expirytime", "time", "Use an RFC 3339 date and time with an offset."))
+    reference = extensions.get("dataref")
+    if reference is not None and not _URI_REFERENCE.fullmatch(str(reference)):
+        faults.append(Fault(f"{at}/dataref", "uri", "Use a URI-reference (RFC 3986)."))
+    if extensions.get("partitionkey") == "":
+        faults.append(Fault(f"{at}/partitionkey", "length", "Give a partition key, or leave the attribute out."))
+    return faults
+
+
+def _base64_faults(text: str, *, has_data: bool, at: str) -> list[Fault]:
+    faults = []
+    if has_data:
+        faults.append(Fault(f"{at}/data_base64", "two_data", "Send data or data_base64, not both."))
+    try:
+        a2b_base64(text, strict_mode=True)
+    except (Base64Error, ValueError):
+        faults.append(Fault(f"{at}/data_base64", "base64", "Encode the data with base64 (RFC 4648, section 4)."))
+    return faults

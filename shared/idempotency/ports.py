@@ -1,0 +1,55 @@
+"""Answers kept under the key of the request that they were for (draft-ietf-httpapi-idempotency-key-header-06)."""
+
+from typing import Protocol
+
+import msgspec
+
+KEPT_SECONDS = 24 * 3600
+"""How long an answer is kept."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer as it was sent: status, headers in lower case, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """The key is new, and this request's own now."""
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """Another request with this key is still at work."""
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """The key was used for another request."""
+
+
+class Away(msgspec.Struct, frozen=True):
+    """Nobody can say."""
+
+
+type Beginning = Begun | InFlight | Mismatch | Away | Answer
+
+
+class Answers(Protocol):
+    """Where answers are kept, each tenant's apart."""
+
+    async def begin(self, tenant: str, key: str, fingerprint: bytes) -> Beginning:
+        """Claim `key` for the request with this fingerprint (32 bytes), or say what stands in the way.
+
+        Atomic: of two that begin at the same moment one is `Begun`. A request that neither finishes nor abandons its
+        key lets go of it after 60 s. Never raises, bounded by 200 ms.
+        """
+        ...
+
+    async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
+        """Keep `answer` for a day. True when that is done. Never raises, bounded by 200 ms."""
+        ...
+
+    async def abandon(self, tenant: str, key: str) -> None:
+        """Let go of `key`: the same request may begin anew. Never raises, bounded by 200 ms."""
+        ...

@@ -1,0 +1,129 @@
+"""A request with an Idempotency-Key is done once: sent again it gets the answer of the first time."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import assert_never
+
+from fastapi import Request, Response
+
+from shared.idempotency.ports import Answer, Answers, Away, Begun, InFlight, Mismatch
+from shared.kit.errors import Conflict, Fault, Invalid, Malformed, Unprocessable
+from shared.kit.trace import Trace
+from shared.runtime.problems import problem_response
+
+HEADER = "idempotency-key"
+REPLAYED = "idempotency-replayed"
+DEGRADED = "degraded"
+
+# A structured-field string (RFC 9651, 3.3.3), or the same without its quotes, as many clients send it.
+_KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"|([!#-\[\]-~]{1,255})')
+_NOT_KEPT = frozenset({"x-request-id", "traceparent", "content-length", "date"})
+_AGAIN = b'"status":"retry"', b'"status":"throttled"'
+
+
+class RequestInFlight(Conflict):
+    """The same request is still at work. Send it again in a moment."""
+
+    code = "request_in_flight"
+    retryable = True
+
+
+class KeyUsed(Unprocessable):
+    """The key was used for another request."""
+
+    code = "idempotency_key_used"
+
+
+async def once(
+    answers: Answers, request: Request, tenant: str, body: bytes, work: Callable[[], Awaitable[Response]]
+) -> Response:
+    """The answer of `work`, or the one that was kept under the request's Idempotency-Key; without one `work` is done.
+
+    An answer is kept when it is final: refusals that the sender must mend, too, but none that asks for the same request
+    again (408, 429, 5xx, or one with an event to be sent again). Where nobody can be asked, `work` is done, and the
+    answer says `Degraded: idempotency`.
+
+    Raises:
+        Malformed: the key is no string of 1 to 255 printable ASCII characters.
+        RequestInFlight: the same request is still at work.
+        KeyUsed: the key was used for another body, path, query or content type.
+    """
+    given = request.headers.getlist(HEADER)
+    if not given:
+        return await work()
+    key, fingerprint = _key(given), _fingerprint(request, body)
+    beginning = await answers.begin(tenant, key, fingerprint)
+    match beginning:
+        case Begun():
+            return await _kept(answers, tenant, key, fingerprint, request, work)
+        case Answer(status, headers, content):
+            return Response(content, status, headers | {REPLAYED: "true"})
+        case Away():
+            return _degraded(await work())
+        case InFlight():
+            raise RequestInFlight("The request with this Idempotency-Key is still at work.", retry_after_seconds=1)
+        case Mismatch():
+            fault = Fault("", HEADER.replace("-", "_"), "Use another key for another request.")
+            raise KeyUsed("The Idempotency-Key was used for another request.", faults=(fault,))
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+async def _kept(
+    answers: Answers,
+    tenant: str,
+    key: str,
+    fingerprint: bytes,
+    request: Request,
+    work: Callable[[], Awaitable[Response]],
+) -> Response:
+    try:
+        try:
+            response = await work()
+        except Invalid as failure:
+            trace: Trace = request.state.trace
+            response = problem_response(failure, trace)
+        if not _is_final(response):
+            await answers.abandon(tenant, key)
+            return response
+    except BaseException:
+        await answers.abandon(tenant, key)
+        raise
+    headers = {name: value for name, value in response.headers.items() if name not in _NOT_KEPT}
+    answer = Answer(response.status_code, headers, bytes(response.body))
+    kept = await answers.finish(tenant, key, fingerprint, answer)
+    return response if kept else _degraded(response)
+
+
+def _is_final(response: Response) -> bool:
+    status = response.status_code
+    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500:
+        return False
+    return status != HTTPStatus.MULTI_STATUS or not any(word in bytes(response.body) for word in _AGAIN)
+
+
+def _degraded(response: Response) -> Response:
+    names = [name for name in (response.headers.get(DEGRADED), "idempotency") if name]
+    response.headers[DEGRADED] = ", ".join(names)
+    return response
+
+
+def _key(given: list[str]) -> str:
+    match = _KEY.fullmatch(given[0].strip()) if len(given) == 1 else None
+    if match is None:
+        fault = Fault("", "idempotency_key", "Send one Idempotency-Key of 1 to 255 printable ASCII characters.")
+        raise Malformed("The Idempotency-Key cannot be read.", faults=(fault,))
+    quoted: str | None = match[1]
+    return match[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+
+
+def _fingerprint(request: Request, body: bytes) -> bytes:
+    digest = hashlib.sha256()
+    content = request.headers.get("content-type", ""), request.headers.get("content-encoding", "")
+    for part in (request.method, request.url.path, request.url.query, *content):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    digest.update(body)
+    return digest.digest()

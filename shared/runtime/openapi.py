@@ -1,0 +1,127 @@
+"""The parts that operations of the OpenAPI document are made of.
+
+Operations are described beside their routes, in `functions/<name>/docs.py`, and are put together by
+`functions/openapi.py` when the document is written: a function that runs carries the finished document or nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+type Schema = dict[str, Any]
+type Operation = dict[str, Any]
+
+PROBLEM = "application/problem+json"
+_PROBLEMS = {
+    400: ("malformed", "Bad Request", "The bytes are not what their content type says."),
+    401: ("unauthenticated", "Unauthorized", "Send 'Authorization: Bearer <API key>' with a key that is known here."),
+    404: ("not_found", "Not Found", "There is nothing here by this name."),
+    409: ("conflict", "Conflict", "The request fits more than one thing, or another one is still at work."),
+    412: ("changed", "Precondition Failed", "It has been changed since it was read."),
+    413: ("too_large", "Content Too Large", "A stated limit was passed."),
+    415: ("unsupported_media_type", "Unsupported Media Type", "The content type or encoding is not read here."),
+    422: ("unprocessable", "Unprocessable Content", "Well-formed, but a rule is broken."),
+    429: ("quota_exceeded", "Too Many Requests", "More events were sent than the quota allows."),
+    503: ("unavailable", "Service Unavailable", "A part is away. Send the same request again."),
+}
+
+
+def reference(name: str) -> Schema:
+    """A schema by its name among the components."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def header(description: str, schema: Schema | None = None) -> dict[str, Any]:
+    """A header of an answer."""
+    return {"description": description, "schema": schema or {"type": "string"}}
+
+
+def parameter(place: str, name: str, description: str, schema: Schema, **more: Any) -> dict[str, Any]:
+    """A parameter in `path`, `query` or `header`."""
+    return {"name": name, "in": place, "description": description, "schema": schema, **more}
+
+
+ANSWER_HEADERS = {
+    "X-Request-Id": header("The request, as logs name it."),
+    "traceparent": header("The trace that the request belongs to (W3C Trace Context)."),
+}
+
+
+def answer(
+    description: str,
+    schema: Schema,
+    example: object,
+    *,
+    headers: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An answer with a JSON body."""
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": description, "headers": ANSWER_HEADERS | dict(headers or {}), "content": content}
+
+
+def problems(*statuses: int, members: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """The problem documents that an operation may answer with. `members` names another schema for a status."""
+    found = {}
+    for status in statuses:
+        code, title, detail = _PROBLEMS[status]
+        example = {
+            "type": f"urn:millrace:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+            "retryable": status in (429, 503),
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "errors": [],
+        }
+        headers = dict(ANSWER_HEADERS)
+        if status in (429, 503):
+            headers["Retry-After"] = header("Seconds to wait before sending again.", {"type": "integer", "minimum": 0})
+        if status == 401:
+            headers["WWW-Authenticate"] = header("How to authenticate.")
+        schema = reference((members or {}).get(status, "Problem"))
+        found[str(status)] = {
+            "description": detail,
+            "headers": headers,
+            "content": {PROBLEM: {"schema": schema, "example": example}},
+        }
+    return found
+
+
+def body(content: Mapping[str, tuple[Schema, Mapping[str, object]]], description: str) -> dict[str, Any]:
+    """A request body: for each media type its schema and its examples by name."""
+    return {
+        "required": True,
+        "description": description,
+        "content": {
+            media_type: {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
+            for media_type, (schema, examples) in content.items()
+        },
+    }
+
+
+def document(operations: Mapping[tuple[str, str], Operation], schemas: Mapping[str, Schema]) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1.0. `operations` are keyed by method and path, in the order to be shown."""
+    paths: dict[str, dict[str, Operation]] = {}
+    for (method, path), operation in operations.items():
+        paths.setdefault(path, {})[method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Millrace",
+            "version": "1",
+            "summary": "An event platform: what is acknowledged is stored, once.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": ".", "description": "Where this document was read."}],
+        "security": [{"key": []}],
+        "tags": [{"name": tag} for tag in _tags(operations.values())],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
+            "schemas": dict(schemas),
+        },
+    }
+
+
+def _tags(operations: Sequence[Operation] | Any) -> list[str]:
+    return list(dict.fromkeys(tag for operation in operations for tag in operation["tags"]))
