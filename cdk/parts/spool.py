@@ -10,7 +10,7 @@ from constructs import Construct
 
 from cdk.profiles import Profile
 from functions.catalog import Objects
-from shared.events.spool import PREFIX, UNREADABLE
+from shared.events.objects import PREFIX, UNREADABLE
 
 _WOKEN_FOR_DAYS = 14  # the longest that SQS keeps a message: so long an outage may last
 

@@ -8,8 +8,9 @@ import msgspec
 
 from shared.events.admission import Backlog
 from shared.events.model import Appended, Event, NotAppended, Spooled
+from shared.events.objects import object_name
 from shared.events.ports import EventLog
-from shared.events.spool import Spool, object_name
+from shared.events.spool import Spool
 from shared.kit.clock import Clock
 from shared.kit.deadline import Deadline
 from shared.kit.errors import Unavailable

@@ -5,14 +5,6 @@ from typing import Protocol
 
 from shared.events.model import Event
 
-PREFIX = "spool/"
-UNREADABLE = "spool-unreadable/"
-
-
-def object_name(id_: str) -> str:
-    """The name of an object, from an id that sorts by time (UUID version 7)."""
-    return f"{PREFIX}{id_}.ndjson.zst"
-
 
 class Spool(Protocol):
     """Objects, each with the events of one request in their order. Names sort by time."""

@@ -57,7 +57,11 @@ def test_a_bundle_alone_imports_its_handler(
     done = subprocess.run(
         [sys.executable, "-S", "-P", "-W", "error", "-c", statement],
         cwd=tmp_path,
-        env={**environment(row, profile, spool_bucket="spool"), "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **environment(row, profile, spool_bucket="spool"),
+            "PYTHONPATH": str(tmp_path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         timeout=60,

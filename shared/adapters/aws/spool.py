@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shared.events.model import Event
+from shared.events.objects import PREFIX, UNREADABLE
 from shared.events.pages import pack, unpack
-from shared.events.spool import PREFIX, UNREADABLE
 from shared.kit.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
