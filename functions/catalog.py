@@ -99,6 +99,9 @@ MANAGE = Function(
             Route("GET", "/v1/event-types/{type}/versions"),
             Route("GET", "/v1/event-types/{type}/versions/{number}"),
             Route("POST", "/v1/event-types/{type}/check"),
+            Route("GET", "/openapi.json"),
+            Route("GET", "/asyncapi.json"),
+            Route("GET", "/docs"),
         )
     ),
     memory_mb=512,

@@ -1,18 +1,22 @@
-"""Event types: PUT and GET /v1/event-types/{type}, its versions, and a check of what would break."""
+"""Event types: PUT and GET /v1/event-types/{type}, its versions, a check of what would break; and the documents."""
 
 import hashlib
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 
 from functions.manage.wiring import Parts
 from shared.access.model import Principal
+from shared.eventtypes.asyncapi import asyncapi
 from shared.eventtypes.model import EventType
 from shared.eventtypes.registry import read_definition, require_name
 from shared.runtime.http import json_response
 
+_OPENAPI = Path(__file__).parent / "openapi.json"  # written by functions/openapi.py
 _TYPE = "/v1/event-types/{type_}"
 
 
@@ -55,6 +59,20 @@ def routes(parts: Parts) -> APIRouter:
         definition = read_definition(await request.body())
         mode, breaks = await parts.registry.check(principal.tenant, type_, definition)
         return json_response({"compatible": not breaks, "compatibility": mode, "breaks": breaks})
+
+    @router.get("/openapi.json")
+    async def get_openapi() -> Response:
+        return json_response(_OPENAPI.read_bytes())
+
+    @router.get("/asyncapi.json")
+    async def get_asyncapi(request: Request) -> Response:
+        principal = await _principal(parts, request)
+        return json_response(asyncapi(await parts.registry.all(principal.tenant)))
+
+    @router.get("/docs")
+    async def get_docs() -> Response:
+        # Relative, because a gateway's stage stands before our paths.
+        return get_swagger_ui_html(openapi_url="openapi.json", title="Millrace")
 
     return router
 

@@ -20,10 +20,11 @@ from shared.kit.errors import Fault
 from shared.kit.pointer import escape
 
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")  # CloudEvents 1.0, "Naming conventions"
-# Members of an event as it is read back, and what the server stamps: not for a sender to say.
-_TAKEN = frozenset(
+TAKEN = frozenset(
     {"partition", "offset", "position", "timeline", "tenant", "principal", "receivedat", "storedat", "key", "data"}
 )
+"""Members of an event as it is read back, and what the server stamps: not for a sender to say."""
+
 _INT32 = range(-(2**31), 2**31)  # CloudEvents 1.0, "Type System", Integer
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
 _URI_REFERENCE = re.compile(r"[!-~]+")  # RFC 3986 has no spaces and no other than ASCII characters
@@ -169,7 +170,7 @@ def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str
         return found, [Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes.")]
     for name, raw in members.items():
         where = f"{at}/{escape(name)}"
-        if not _EXTENSION_NAME.fullmatch(name) or name in _TAKEN:
+        if not _EXTENSION_NAME.fullmatch(name) or name in TAKEN:
             rule = "Name an extension attribute with 1 to 20 of a-z and 0-9, and not like a member of ours."
             faults.append(Fault(where, "unknown_field", rule))
             continue
@@ -178,9 +179,13 @@ def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str
         except UNREADABLE as error:
             faults.append(fault_of(error, where))
             continue
-        if isinstance(value, int) and value not in _INT32:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 7.0 is an integer in JSON
+        if isinstance(value, float):
+            faults.append(Fault(where, "type", "Expected bool | int | str | null."))
+        elif isinstance(value, int) and value not in _INT32:
             faults.append(Fault(where, "number", "Keep an integer attribute within 32 bits."))
-        if value is not None:
+        elif value is not None:
             found[name] = value
     return found, faults
 

@@ -13,7 +13,7 @@ from shared.kit.errors import Fault, Invalid
 _PLAIN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_PLAIN)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=_PLAIN)]
-Extension = Annotated[str, msgspec.Meta(max_length=1024, pattern=_PLAIN)] | int | bool
+Extension = Annotated[str, msgspec.Meta(max_length=1024, pattern=_PLAIN)] | int | float | bool
 
 
 # What a client makes of /v1/events/<id> is another place for these: a dot segment, or a route of ours.

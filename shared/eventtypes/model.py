@@ -25,8 +25,15 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mode: Mode = "enforce"
     compatibility: Compatibility = "backward"
     key_path: Annotated[str, msgspec.Meta(max_length=255, pattern=r"\A(/([^~/\x00-\x1f]|~[01])*)+\Z")] | None = None
-    retention_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
-    dedup_window: Annotated[int, msgspec.Meta(ge=1, le=7 * DAY_SECONDS)] = DAY_SECONDS
+    retention_days: int | float = 30
+    dedup_window: int | float = DAY_SECONDS
+
+    def __post_init__(self) -> None:
+        for name, most in (("retention_days", 3650), ("dedup_window", 7 * DAY_SECONDS)):
+            value = getattr(self, name)
+            if not (1 <= value <= most and value == int(value)):
+                raise ValueError(f"Expected `{name}` to be a whole number from 1 to {most}, got another")
+            msgspec.structs.force_setattr(self, name, int(value))  # 30.0 is an integer in JSON Schema's eyes
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ class CompiledRule:
         definition = version.definition
         self.version = version.version
         self.mode: Mode = definition.mode
-        self.window_seconds = definition.dedup_window
+        self.window_seconds = int(definition.dedup_window)
         self._validator = Validator(msgspec.json.decode(definition.schema))
         self._steps = None if definition.key_path is None else _steps(definition.key_path)
 
