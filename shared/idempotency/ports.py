@@ -42,14 +42,21 @@ class Answers(Protocol):
         """Claim `key` for the request with this fingerprint (32 bytes), or say what stands in the way.
 
         Atomic: of two that begin at the same moment one is `Begun`. A request that neither finishes nor abandons its
-        key lets go of it after 60 s. Never raises, bounded by 200 ms.
+        key lets go of it after 60 s. A key that was finished cannot be claimed for a day. Never raises, bounded by
+        200 ms.
         """
         ...
 
     async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
-        """Keep `answer` for a day. True when that is done. Never raises, bounded by 200 ms."""
+        """Keep `answer` for a day. True when that is done; when not, the key is let go of by and by.
+
+        Not done: away, or an answer of more than 1 MiB when deflated. Never raises, bounded by 200 ms.
+        """
         ...
 
-    async def abandon(self, tenant: str, key: str) -> None:
-        """Let go of `key`: the same request may begin anew. Never raises, bounded by 200 ms."""
+    async def abandon(self, tenant: str, key: str, fingerprint: bytes) -> None:
+        """Let go of `key`, unless it is finished or another request's: the same request may begin anew.
+
+        Never raises, bounded by 200 ms.
+        """
         ...

@@ -26,6 +26,6 @@ class MemoryAnswers:
             self._held[tenant, key] = (fingerprint, answer)
         return not self.away
 
-    async def abandon(self, tenant: str, key: str) -> None:
-        if not self.away:
-            self._held.pop((tenant, key), None)
+    async def abandon(self, tenant: str, key: str, fingerprint: bytes) -> None:
+        if not self.away and self._held.get((tenant, key)) == (fingerprint, None):
+            del self._held[tenant, key]
