@@ -1,11 +1,15 @@
 """Answers kept under the key of the request that they were for (draft-ietf-httpapi-idempotency-key-header-06)."""
 
-from typing import Protocol
+import zlib
+from typing import Protocol, Self
 
 import msgspec
 
 KEPT_SECONDS = 24 * 3600
 """How long an answer is kept."""
+
+MAX_BYTES = 1 << 20
+"""What an answer may take to be kept, deflated: ten of the largest batches' receipts."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -14,6 +18,16 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+
+    def packed(self) -> bytes | None:
+        """In few bytes, for a place that keeps it; None where it takes more than `MAX_BYTES`."""
+        found = zlib.compress(msgspec.msgpack.encode(self), 1)
+        return found if len(found) <= MAX_BYTES else None
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """What was packed."""
+        return msgspec.msgpack.decode(zlib.decompress(packed), type=cls)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -48,9 +62,10 @@ class Answers(Protocol):
         ...
 
     async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
-        """Keep `answer` for a day. True when that is done; when not, the key is let go of by and by.
+        """Keep `answer` for a day. True when that is done.
 
-        Not done: away, or an answer of more than 1 MiB when deflated. Never raises, bounded by 200 ms.
+        Not done: away, or an answer of more than `MAX_BYTES`, whose key is let go of at once. Never raises,
+        bounded by 200 ms.
         """
         ...
 

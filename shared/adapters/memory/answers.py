@@ -22,6 +22,9 @@ class MemoryAnswers:
         return InFlight() if answer is None else answer
 
     async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
+        if answer.packed() is None:
+            await self.abandon(tenant, key, fingerprint)
+            return False
         if not self.away:
             self._held[tenant, key] = (fingerprint, answer)
         return not self.away

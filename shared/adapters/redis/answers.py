@@ -2,10 +2,7 @@
 
 import hashlib
 import secrets
-import zlib
 from typing import Any
-
-import msgspec
 
 from shared.adapters.redis.connection import Away, RedisConnection
 from shared.adapters.redis.scripts import ABANDON
@@ -13,7 +10,6 @@ from shared.idempotency import ports
 from shared.idempotency.ports import KEPT_SECONDS, Answer, Beginning, Begun, InFlight, Mismatch
 
 _IN_FLIGHT_SECONDS = 60  # longer than a function may work
-_LARGEST_BYTES = 1 << 20
 _WORKING, _DONE = b"w", b"d"
 _HEAD = 1 + 32  # the letter, and a fingerprint
 
@@ -41,13 +37,14 @@ class RedisAnswers:
             return Mismatch()
         if value[:1] == _WORKING:
             return InFlight()
-        return msgspec.msgpack.decode(zlib.decompress(value[_HEAD:]), type=Answer)
+        return Answer.unpacked(value[_HEAD:])
 
     async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
-        value = _DONE + fingerprint + zlib.compress(msgspec.msgpack.encode(answer), 1)
-        if len(value) > _LARGEST_BYTES:
+        packed = answer.packed()
+        if packed is None:
             await self.abandon(tenant, key, fingerprint)
             return False
+        value = _DONE + fingerprint + packed
         try:
             await self._connection.ask(lambda redis: redis.set(_name(tenant, key), value, ex=KEPT_SECONDS))
         except Away:
