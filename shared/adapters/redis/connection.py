@@ -11,7 +11,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as Late
 
 from shared.adapters.redis.scripts import Script
 from shared.kit.idle import Idle
@@ -113,8 +112,6 @@ class RedisConnection:
     async def _twice[T](self, command: Callable[[Redis], Awaitable[T]]) -> T:
         try:
             return await command(self._redis)
-        except Late:
-            raise
         except (Disconnected, OSError):  # redis-py has closed what it used; the next command opens it anew
             await self._drop_pipelines()
             return await command(self._redis)
