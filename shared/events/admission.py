@@ -102,7 +102,9 @@ class Backlog(Protocol):
     async def enter(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
         """Mark each key as having its newest spooled event in the object `spooled`. True when that is done.
 
-        Never raises, bounded by 200 ms. Marks lapse when none was made for the tenant for a day.
+        A key with a newer object's mark keeps it, and the answer is False: that object was put earlier by a clock that
+        is ahead, and comes to the log later. Never raises, bounded by 200 ms. Marks lapse when none was made for the
+        tenant for a day.
         """
         ...
 

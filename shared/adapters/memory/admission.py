@@ -65,9 +65,11 @@ class MemoryAdmission:
         return True
 
     async def enter(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
-        if not self.away:
-            self.backlog |= {(tenant, key): spooled for key in partition_keys}
-        return not self.away
+        if self.away:
+            return False
+        newest = [key for key in partition_keys if self.backlog.get((tenant, key), "") <= spooled]
+        self.backlog |= {(tenant, key): spooled for key in newest}
+        return len(newest) == len(partition_keys)
 
     async def leave(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
         if not self.away:

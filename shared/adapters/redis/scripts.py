@@ -93,10 +93,16 @@ return 1
 """)
 
 # KEYS: the backlog. ARGV: the object's name, seconds until the backlog lapses, fields (4 bytes).
+# A newer object's mark stays, and the answer is 0: that object will come to the log after this one.
 ENTER = Script("""
-for i = 1, #ARGV[3] / 4 do redis.call('HSET', KEYS[1], string.sub(ARGV[3], i * 4 - 3, i * 4), ARGV[1]) end
+local newest = 1
+for i = 1, #ARGV[3] / 4 do
+  local field = string.sub(ARGV[3], i * 4 - 3, i * 4)
+  local marked = redis.call('HGET', KEYS[1], field)
+  if marked and marked > ARGV[1] then newest = 0 else redis.call('HSET', KEYS[1], field, ARGV[1]) end
+end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-return 1
+return newest
 """)
 
 # KEYS: the backlog. ARGV: the object's name, fields (4 bytes).
