@@ -26,6 +26,7 @@ from shared.events.admission import (
     Throttled,
 )
 from shared.events.model import Position
+from tests.fixtures.valkey import PATIENCE_SECONDS
 
 PLENTY = Quota(events_per_second=1_000_000, burst=1_000_000)
 SMALL = Quota(events_per_second=1, burst=5)
@@ -59,7 +60,9 @@ async def environments(request: pytest.FixtureRequest) -> AsyncIterator[Environm
     async with AsyncExitStack() as stack:
 
         def over_redis(quota: Quota) -> tuple[Environment, Environment]:
-            connections = [RedisConnection(url, client_name="contract") for _ in range(2)]
+            connections = [
+                RedisConnection(url, client_name="contract", bound_seconds=PATIENCE_SECONDS) for _ in range(2)
+            ]
             for connection in connections:
                 stack.push_async_callback(connection.close)
             one, two = (Environment(RedisAdmission(each, quota), RedisBacklog(each)) for each in connections)
