@@ -95,7 +95,7 @@ class Ingest:
         tenant = room.caller.tenant
         entries = [Entry(candidate.event.key, candidate.event.partition_key) for candidate in room.candidates]
         admitted = await self._admission.admit(tenant, entries, claim=room.claim)
-        patience = Deadline(min(_CONTENDED_SECONDS, deadline.left()))
+        patience = Deadline(min(_CONTENDED_SECONDS, deadline.left() / 2))  # the rest is for the log and the spool
         pause = _FIRST_PAUSE_SECONDS
         while patience.left() and (open_ := _claimed(admitted.verdicts)):
             await asyncio.sleep(min(pause, patience.left()))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Sequence
 
 import msgspec
@@ -14,48 +15,68 @@ from shared.events.spool import Spool
 from shared.kit.clock import Clock
 from shared.kit.deadline import Deadline
 from shared.kit.errors import Unavailable
+from shared.kit.idle import Idle
 from shared.kit.ids import Ascending
 
 LOG_SECONDS = 2.0
 """How long a request waits for the log before its events are spooled."""
 
 _PUT_SECONDS = 2.0
-_OPEN_SECONDS = 5.0
-_PROBE_SECONDS = 0.5
+_MARK_SECONDS = 0.2  # what the backlog may take
+_PREPARE_SECONDS = 0.3  # of waiting for the log, after which it looks as if the spool will be needed
+_PROBE_SECONDS = 2.0
+
+_LOG = logging.getLogger(__name__)
+
+type Answer = Appended | Spooled | NotAppended
 
 
 class Durable(msgspec.Struct, frozen=True):
-    """Where the events went, in the order given. `overtakes`: which of them may be ahead of older ones of their key."""
+    """Where the events went, in the order given. `overtakes`: which of them could not be kept in the order of their
+    key, against older ones or later ones."""
 
-    answers: list[Appended | Spooled | NotAppended]
+    answers: list[Answer]
     overtakes: frozenset[int] = frozenset()
 
 
 class Breaker:
-    """Remembers that the log is away, so that not every request waits for it."""
+    """Remembers that the log is away, so that not every request waits for it. Only a sign of life makes it forget."""
 
-    def __init__(self, open_seconds: float = _OPEN_SECONDS) -> None:
-        self._open_seconds = open_seconds
-        self._until: Deadline | None = None
+    def __init__(self, between_probes: Idle | None = None) -> None:
+        self._between_probes = between_probes or Idle(_PROBE_SECONDS)
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the log is to be left alone."""
+        return self._open
 
     def trip(self) -> None:
-        """The log did not answer: leave it alone for a while."""
-        self._until = Deadline(self._open_seconds)
+        """The log did not answer."""
+        if not self._open:
+            _LOG.warning("log.away")
+        self._open = True
+        self._between_probes.touch()
 
     def mend(self) -> None:
         """The log is well."""
-        self._until = None
+        if self._open:
+            _LOG.warning("log.back")
+        self._open = False
 
-    def is_open(self) -> bool:
-        """Whether the log is to be left alone."""
-        return self._until is not None and self._until.left() > 0
+    def wants_probe(self) -> bool:
+        """Whether it is time to ask the log for a sign of life. True is said to one asker an interval."""
+        due = self._open and self._between_probes.over()
+        if due:
+            self._between_probes.touch()
+        return due
 
 
 class SpoolingLog:
     """Appends to the log, and spools what it does not take.
 
-    One request an environment waits for an absent log. The next ones are spooled at once, each with a short probe of
-    the log beside it; when one succeeds the log is used again.
+    One request an environment waits for an absent log. The next ones are spooled at once; every 2 s one of them has a
+    probe of the log beside its put, and when that succeeds the log is used again.
     """
 
     def __init__(
@@ -69,70 +90,78 @@ class SpoolingLog:
         self._ids = Ascending()
 
     async def append(self, events: Sequence[Event], *, behind: Sequence[bool], within: float) -> Durable:
-        """Append each of `events`, or spool it, and answer in the order given.
+        """Append each of `events`, which are one tenant's, or spool it, and answer in the order given.
 
-        Those that are `behind` older events in the spool are spooled too, so that they do not overtake them. An event
-        whose outcome at the log is unknown is `NotAppended`, and so is every later one of its partition key that is not
-        in the log: what the sender sends again must not come after them. Returns within `within` seconds, and never
-        raises for an absent part.
+        Those that are `behind` older events in the spool are spooled too, and all others of their partition key with
+        them, so that none overtakes another. An event whose outcome at the log is unknown is `NotAppended`, and so is
+        every later one of its partition key that is not in the log: what the sender sends again must not come after
+        them. Nothing else is done for an event that the spool does not take either. Returns within `within` seconds,
+        leaves nothing running that sends, and never raises for an absent part.
         """
         deadline = Deadline(within)
-        answers: list[Appended | Spooled | NotAppended] = [NotAppended("not tried", sent=False)] * len(events)
-        direct = [] if self._breaker.is_open() else [index for index in range(len(events)) if not behind[index]]
-        if direct:
-            bound = min(LOG_SECONDS, deadline.left())
-            for index, answer in zip(
-                direct, await self._log.append([events[index] for index in direct], within=bound), strict=True
-            ):
-                answers[index] = answer
-            self._judge([answers[index] for index in direct])
+        answers: list[Answer] = [NotAppended("not tried", sent=False)] * len(events)
+        probes = self._breaker.wants_probe()
+        if not self._breaker.is_open:
+            held = {event.partition_key for event, so in zip(events, behind, strict=True) if so}
+            direct = [index for index, event in enumerate(events) if event.partition_key not in held]
+            await self._appended(events, direct, answers, deadline)
         rest = _to_be_spooled(events, answers)
         if not rest:
             return Durable(answers)
-        probe = None if direct else asyncio.ensure_future(self._probe())
-        try:
+        if not probes:
             return await self._spooled(events, answers, rest, deadline)
+        async with asyncio.TaskGroup() as both:
+            spooled = both.create_task(self._spooled(events, answers, rest, deadline))
+            both.create_task(self._probe())
+        return spooled.result()
+
+    async def _appended(
+        self, events: Sequence[Event], direct: Sequence[int], answers: list[Answer], deadline: Deadline
+    ) -> None:
+        bound = min(LOG_SECONDS, deadline.left())
+        if not direct or bound <= 0:
+            return
+        preparation = asyncio.get_running_loop().call_later(_PREPARE_SECONDS, self._spool.prepare)
+        try:
+            found = await self._log.append([events[index] for index in direct], within=bound)
         finally:
-            if probe is not None:
-                await probe
+            preparation.cancel()
+        for index, answer in zip(direct, found, strict=True):
+            answers[index] = answer
+        if any(isinstance(answer, NotAppended) for answer in found):
+            self._breaker.trip()
 
     async def _spooled(
-        self,
-        events: Sequence[Event],
-        answers: list[Appended | Spooled | NotAppended],
-        rest: Sequence[int],
-        deadline: Deadline,
+        self, events: Sequence[Event], answers: list[Answer], rest: Sequence[int], deadline: Deadline
     ) -> Durable:
+        bound = min(_PUT_SECONDS, deadline.left() - _MARK_SECONDS)
+        if bound <= 0:
+            return Durable(answers)
         now = self._clock.now()
         name = object_name(str(self._ids.following(now)))
         spooled = [msgspec.structs.replace(events[index], spooled_at=now) for index in rest]
-        tenant, keys = spooled[0].tenant, sorted({event.partition_key for event in spooled})
-        marked = await self._backlog.enter(tenant, keys, spooled=name)
         try:
-            await self._spool.put(name, spooled, within=min(_PUT_SECONDS, deadline.left()))
+            await self._spool.put(name, spooled, within=bound)
         except Unavailable:
             # The object may be there all the same: its events then come late, and the primary key absorbs them.
-            await self._backlog.leave(tenant, keys, spooled=name)
             return Durable(answers)
+        # Marked after the put, and before anybody is told: whoever sends because of this answer sees the mark. Marked
+        # before it, a put that fails would leave keys waiting for an object that never comes, or unmark an older one.
+        keys = sorted({event.partition_key for event in spooled})
+        marked = await self._backlog.enter(spooled[0].tenant, keys, spooled=name)
         for index in rest:
             answers[index] = Spooled(now)
         # Without the mark nobody knows that later events of these keys have to wait.
         return Durable(answers, frozenset() if marked else frozenset(rest))
 
     async def _probe(self) -> None:
-        with contextlib.suppress(Unavailable, TimeoutError):
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await self._log.check()
-            self._breaker.mend()
-
-    def _judge(self, answers: Sequence[Appended | Spooled | NotAppended]) -> None:
-        if any(isinstance(answer, NotAppended) for answer in answers):
-            self._breaker.trip()
-        else:
+        # Not cut short: the log's own bound is 1 s, and a client that is cancelled in mid connect is of no use after.
+        with contextlib.suppress(Unavailable):
+            await self._log.check()
             self._breaker.mend()
 
 
-def _to_be_spooled(events: Sequence[Event], answers: Sequence[Appended | Spooled | NotAppended]) -> list[int]:
+def _to_be_spooled(events: Sequence[Event], answers: Sequence[Answer]) -> list[int]:
     """What is certainly not in the log, unless an event of unknown outcome stands before it under the same key."""
     unknown: set[str] = set()
     found = []

@@ -9,6 +9,10 @@ from shared.events.model import Event
 class Spool(Protocol):
     """Objects, each with the events of one request in their order. Names sort by time."""
 
+    def prepare(self) -> None:
+        """Begin whatever a first `put` would have to wait for. Returns at once, never raises."""
+        ...
+
     async def put(self, name: str, events: Sequence[Event], *, within: float) -> None:
         """Keep `events` as one object. Durable when this returns, and in the order given.
 
@@ -18,7 +22,7 @@ class Spool(Protocol):
         ...
 
     async def names(self, limit: int) -> list[str]:
-        """The names of the oldest objects, oldest first, at most `limit`.
+        """The names of the oldest objects, oldest first, at most `limit`, which is 1,000 or less.
 
         Raises:
             Unavailable: the spool is away.
@@ -35,16 +39,16 @@ class Spool(Protocol):
         """
         ...
 
-    async def remove(self, name: str) -> None:
-        """Remove an object. Repeatable.
+    async def remove(self, names: Sequence[str]) -> None:
+        """Remove at most 1,000 objects. Repeatable: one that is not there is removed already.
 
         Raises:
-            Unavailable: the spool is away.
+            Unavailable: the spool is away. Some of them may be removed.
         """
         ...
 
     async def set_aside(self, name: str) -> None:
-        """Move an object that cannot be read out of the way of the others, where people can look at it.
+        """Move an object that cannot be read out of the way of the others, where people can look at it. Repeatable.
 
         Raises:
             Unavailable: the spool is away.

@@ -11,7 +11,7 @@ import msgspec
 from shared.events.rules import Rule, Ruleset
 from shared.eventtypes.model import EventType, Mode
 from shared.eventtypes.ports import Snapshots, TypeReader
-from shared.eventtypes.schema import Validator
+from shared.eventtypes.validator import Validator
 from shared.kit.errors import Fault, Unavailable
 
 FRESH_SECONDS = 5.0

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from zlib import crc32
 
-from shared.adapters.redis.connection import Argument, RedisConnection
+from shared.adapters.redis.connection import Argument, Away, RedisConnection
 from shared.adapters.redis.scripts import ENTER, LEAVE
 
 _KEPT_SECONDS = 24 * 3600
@@ -18,7 +18,10 @@ class RedisBacklog:
 
     async def enter(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
         arguments: list[Argument] = [spooled, _KEPT_SECONDS, fields(partition_keys)]
-        return await self._connection.done(ENTER, [f"spooled:{{{tenant}}}"], arguments)
+        try:
+            return bool(await self._connection.run(ENTER, [f"spooled:{{{tenant}}}"], arguments))
+        except Away:
+            return False
 
     async def leave(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
         return await self._connection.done(LEAVE, [f"spooled:{{{tenant}}}"], [spooled, fields(partition_keys)])
