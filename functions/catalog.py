@@ -41,7 +41,9 @@ class Kafka:
 class Objects:
     """Started by a queue that hears of new objects in the spool.
 
-    `retry_seconds` is when a message that was not done comes back; AWS wants no less than the function's timeout.
+    `retry_seconds` is when a message that was not done comes back, which is how soon after an outage the spool is
+    looked at. AWS takes no less than the function's timeout, and advises six times as much, so that a message does not
+    come back while a throttled batch that has it is tried again. Here that costs a look at an empty bucket.
     """
 
     batch_size: int
@@ -99,6 +101,9 @@ MANAGE = Function(
             Route("GET", "/v1/event-types/{type}/versions"),
             Route("GET", "/v1/event-types/{type}/versions/{number}"),
             Route("POST", "/v1/event-types/{type}/check"),
+            Route("GET", "/openapi.json"),
+            Route("GET", "/asyncapi.json"),
+            Route("GET", "/docs"),
         )
     ),
     memory_mb=512,

@@ -40,6 +40,11 @@ _TEST_FOLDERS = frozenset({"test", "tests"})
 _TEST_TREES = ("alembic/testing/", "sqlalchemy/testing/")
 # What importlib.metadata reads: versions, and the entry points by which SQLAlchemy finds its dialects.
 _METADATA = frozenset({"METADATA", "entry_points.txt"})
+# botocore describes more than 400 services in 17 MB of zip; a client reads its own service and the files beside it.
+_SERVICES = frozenset({"s3"})
+_DESCRIPTIONS = ("botocore", "data")
+# What boto3 adds to clients: descriptions of resources, which nothing here asks for, and the examples of its manual.
+_NEVER_READ = ("boto3/data/", "boto3/examples/")
 
 
 class BundlingError(Exception):
@@ -136,8 +141,15 @@ def belongs(path: PurePosixPath) -> bool:
         (folders and folders[0] == "bin")
         or path.suffix in _NEVER_IMPORTED
         or not _TEST_FOLDERS.isdisjoint(folders)
-        or path.as_posix().startswith(_TEST_TREES)
+        or path.as_posix().startswith((*_TEST_TREES, *_NEVER_READ))
+        or (folders[:2] == _DESCRIPTIONS and not _is_described(path))
     )
+
+
+def _is_described(path: PurePosixPath) -> bool:
+    """Whether a file under `botocore/data` is about all services, or about one that is used."""
+    service = path.parts[2]
+    return len(path.parts) == 3 or (service in _SERVICES and not path.name.startswith("examples-"))
 
 
 def _uv() -> str:

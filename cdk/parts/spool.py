@@ -13,6 +13,8 @@ from functions.catalog import Objects
 from shared.events.objects import PREFIX, UNREADABLE
 
 _WOKEN_FOR_DAYS = 14  # the longest that SQS keeps a message: so long an outage may last
+_AT_ONCE = 2  # one would do, and a mapping takes no less; two do each other no harm
+_SET_ASIDE_DAYS = 90  # long enough for people to see them, and no store of events that never ends
 
 
 class Spool(Construct):
@@ -40,24 +42,41 @@ class Spool(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             enforce_ssl=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(id="set-aside", prefix=UNREADABLE, expiration=core.Duration.days(_SET_ASIDE_DAYS))
+            ],
             removal_policy=core.RemovalPolicy.RETAIN,  # what lies here was acknowledged
         )
         self._notify()
 
     def write(self, function: lambda_.Function) -> None:
         """Let `function` put objects, and do nothing else."""
-        self.bucket.grant_put(function, f"{PREFIX}*")
+        self._allow(function, f"{PREFIX}*", "s3:PutObject")
 
     def drain(self, function: lambda_.Function) -> None:
-        """Wake `function` for every object, and let it read, remove and set objects aside."""
-        self.bucket.grant_read(function, f"{PREFIX}*")
-        self.bucket.grant_delete(function, f"{PREFIX}*")
-        self.bucket.grant_put(function, f"{UNREADABLE}*")
-        function.add_event_source(
-            sources.SqsEventSource(
-                self.queue, batch_size=self._trigger.batch_size, report_batch_item_failures=True, max_concurrency=2
+        """Wake `function` for every object, and let it list, read, remove and set objects aside."""
+        self._allow(function, f"{PREFIX}*", "s3:GetObject", "s3:DeleteObject")
+        self._allow(function, f"{UNREADABLE}*", "s3:PutObject")
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[self.bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": f"{PREFIX}*"}},
             )
         )
+        function.add_event_source(
+            sources.SqsEventSource(
+                self.queue,
+                batch_size=self._trigger.batch_size,
+                report_batch_item_failures=True,
+                max_concurrency=_AT_ONCE,
+            )
+        )
+
+    def _allow(self, function: lambda_.Function, names: str, *actions: str) -> None:
+        # Not the construct's grants: those also give tags, legal holds and all versions.
+        statement = iam.PolicyStatement(actions=list(actions), resources=[self.bucket.arn_for_objects(names)])
+        function.add_to_role_policy(statement)
 
     def _notify(self) -> None:
         # In the bucket's own properties: the construct's way is a custom resource with a function of its own. The

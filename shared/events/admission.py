@@ -82,8 +82,9 @@ class Admission(Protocol):
         One round trip. The quota is taken from the front: once an entry is throttled all after it are. Atomic: of two
         that ask for the same key at the same moment one gets `Fresh` and the other `Claimed`. A claim whose holder
         never settles it lapses after some 10 s. `claim` names the holder; asking again under the same name for what it
-        holds gives `Fresh` again, so a question can be repeated: not `counted`, it takes nothing from the quota. Never
-        raises, bounded by 200 ms: away, a quota is kept by this environment alone, and all that it allows is `Fresh`.
+        holds gives `Fresh` again and takes nothing from the quota, so a question can be repeated. Not `counted`, no
+        entry takes anything. Never raises, bounded by 200 ms: away, a quota is kept by this environment alone, and all
+        that it allows is `Fresh`.
         """
         ...
 

@@ -6,30 +6,44 @@ other is reported as undecided, and counts as a break: a promise is kept or it i
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
 
+from shared.eventtypes.document import Document
 from shared.kit.pointer import below
 
-_MAX_BREAKS = 100
+MAX_BREAKS = 100
+_MAX_COMPARISONS = 5000  # a schema has 2,000 objects at most; trials of branches may need several each
 _MAX_DEPTH = 64
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 # They say nothing about what is valid, or are looked at where they are used.
 _SILENT = frozenset(
     {"title", "description", "$comment", "examples", "default", "deprecated", "readOnly", "writeOnly", "$schema"}
-    | {"$defs", "definitions", "contentMediaType", "contentEncoding", "contentSchema", "$anchor"}
+    | {"$id", "$anchor", "$defs", "definitions", "contentMediaType", "contentEncoding", "contentSchema"}
 )
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 _LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-# Undecided unless they are the same.
-_EXACT = (
-    *("pattern", "format", "multipleOf", "propertyNames", "contains", "minContains", "maxContains", "not", "if"),
-    *("then", "else", "allOf", "anyOf", "oneOf", "prefixItems", "patternProperties", "dependentSchemas"),
-    *("dependentRequired", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$dynamicAnchor"),
+# Each means something together with the others of its row: undecided unless the whole row is the same.
+_TOGETHER = (
+    ("contains", "minContains", "maxContains"),
+    ("if", "then", "else"),
+    ("dependentRequired",),
+    ("dependentSchemas",),
+    ("propertyNames",),
+    ("multipleOf",),
+    ("pattern",),
+    ("format",),
+    ("oneOf",),
+    ("not",),
 )
-_DECIDED = ("type", "enum", "const", "uniqueItems", "required", "properties", "additionalProperties", "items", "$ref")
-_KNOWN = frozenset({*_UPPER, *_LOWER, *_EXACT, *_DECIDED}) | _SILENT
+_UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")  # they depend on all that stands beside them
+_DECIDED = frozenset(
+    {*_UPPER, *_LOWER, *_UNEVALUATED, "type", "enum", "const", "uniqueItems", "required", "properties", "anyOf"}
+    | {"additionalProperties", "patternProperties", "items", "prefixItems", "allOf", "$ref"}
+    | {name for row in _TOGETHER for name in row}
+)
 
 
 class Break(msgspec.Struct, frozen=True):
@@ -41,26 +55,39 @@ class Break(msgspec.Struct, frozen=True):
 
 
 def breaks(old: Any, new: Any) -> list[Break]:
-    """Why `new` may refuse something that `old` takes; nothing if it takes all of it. At most 100."""
-    return list(_Comparison(old, new).compare(old, new, "", 0))[:_MAX_BREAKS]
+    """Why `new` may refuse something that `old` takes; nothing if it takes all of it. At most 100.
+
+    Both are schemas that `schema_faults` has nothing against.
+    """
+    return list(islice(_Comparison(old, new).compare(old, new, "", 0), MAX_BREAKS))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are one: in Python True is 1, in JSON it is not."""
+    return _text(one) == _text(other)
 
 
 class _Comparison:
     def __init__(self, old: Any, new: Any) -> None:
-        self._old = old
-        self._new = new
+        self._old = Document(old)
+        self._new = Document(new)
+        self._equal_definitions = _have_equal_definitions(self._old, self._new)
         self._seen: set[tuple[int, int]] = set()
+        self._left = _MAX_COMPARISONS
 
     def compare(self, old: Any, new: Any, at: str, depth: int) -> Iterator[Break]:
-        old, new = _resolved(old, self._old), _resolved(new, self._new)
-        if old == new and self._old == self._new:
+        if new is True or new == {} or old is False:
             return
-        if old is False or new is True or new == {}:
+        if self._same(old, new):
+            return
+        old, new = _resolved(old, self._old), _resolved(new, self._new)
+        if new is True or new == {} or old is False:
             return
         if new is False:
             yield Break(at, "false", "Nothing is taken here any more.")
             return
-        if depth > _MAX_DEPTH or old is None or new is None:
+        self._left -= 1
+        if depth > _MAX_DEPTH or self._left < 0 or old is None or new is None:
             yield Break(at, "undecided", "Whether this is compatible cannot be decided.")
             return
         if (id(old), id(new)) in self._seen:
@@ -68,31 +95,65 @@ class _Comparison:
         self._seen.add((id(old), id(new)))
         before: dict[str, Any] = {} if old is True else old
         yield from self._values(before, new, at)
-        yield from self._objects(before, new, at, depth)
+        yield from self._rest(before, new, at)
+        yield from self._branches(old, before, new, at, depth)
+        yield from self._members(before, new, at, depth)
         yield from self._items(before, new, at, depth)
 
+    def _takes(self, old: Any, new: Any, depth: int) -> bool:
+        """Whether `new` takes all of `old`, as a trial: what is seen on the way to a no must not count as a yes."""
+        seen = set(self._seen)
+        found = next(self.compare(old, new, "", depth), None)
+        self._seen = seen
+        return found is None
+
     def _values(self, old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[Break]:
-        lost = _types(old) - _types(new)
+        lost = _types(old) - _types(new, listed=False)
         if lost:
             yield Break(below(at, "type"), "type", f"No longer taken: {', '.join(sorted(lost))}.")
-        if (allowed := _values(new)) is not None and not _within(_values(old), allowed):
-            name = "enum" if "enum" in new else "const"
-            yield Break(below(at, name), name, "Values that were taken are not listed any more.")
+        listed = _values(old)
+        for name in ("enum", "const"):
+            if name in new:
+                allowed = {_text(value) for value in (new["enum"] if name == "enum" else [new["const"]])}
+                if listed is None or any(_text(value) not in allowed for value in listed):
+                    yield Break(below(at, name), name, "Values that were taken are not listed any more.")
         yield from _limits(old, new, at)
         if new.get("uniqueItems") is True and old.get("uniqueItems") is not True:
             yield Break(below(at, "uniqueItems"), "uniqueItems", "Equal items were taken.")
-        for name in (*_EXACT, *(new.keys() - _KNOWN)):
-            if name in new and not self._same(old.get(name), new[name]):
-                yield Break(below(at, name), "undecided", "This keyword is new or says something else than it did.")
 
-    def _objects(self, old: dict[str, Any], new: dict[str, Any], at: str, depth: int) -> Iterator[Break]:
+    def _rest(self, old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[Break]:
+        """Keywords that are the same or undecided. One that is gone, with its whole row, asks for nothing."""
+        for row in (*_TOGETHER, *((name,) for name in sorted(new.keys() - _DECIDED - _SILENT))):
+            given = [name for name in row if name in new]
+            if given and not all(self._same_member(old, new, name) for name in row):
+                yield Break(below(at, given[0]), "undecided", "This keyword is new or says something else than it did.")
+        for name in _UNEVALUATED:
+            if new.get(name, True) is True:
+                continue
+            if not all(self._same_member(old, new, each) for each in (old.keys() | new.keys()) - _SILENT):
+                yield Break(below(at, name), "undecided", "Something has changed beside this keyword.")
+
+    def _branches(self, whole: Any, old: dict[str, Any], new: dict[str, Any], at: str, depth: int) -> Iterator[Break]:
+        for index, each in enumerate(new.get("allOf", ())):
+            candidates = [*old.get("allOf", ()), whole]
+            if not any(self._takes(before, each, depth + 1) for before in candidates):
+                where = below(below(at, "allOf"), str(index))
+                yield Break(where, "undecided", "This branch is new or may refuse what was taken.")
+        if "anyOf" in new:
+            for before in old.get("anyOf", (whole,)):
+                if not any(self._takes(before, each, depth + 1) for each in new["anyOf"]):
+                    yield Break(below(at, "anyOf"), "anyOf", "No branch takes all that was taken by one before.")
+                    return
+
+    def _members(self, old: dict[str, Any], new: dict[str, Any], at: str, depth: int) -> Iterator[Break]:
         before, after = old.get("properties", {}), new.get("properties", {})
         for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
             yield Break(below(at, "required"), "required", f"Member {below('', name)} was optional.")
         rest_before, rest_after = old.get("additionalProperties", True), new.get("additionalProperties", True)
-        patterned = "patternProperties" in old or "patternProperties" in new
-        if patterned and (before != after or not self._same(rest_before, rest_after)):
-            yield Break(below(at, "patternProperties"), "undecided", "Members beside patterns have changed.")
+        if old.get("patternProperties") or new.get("patternProperties"):
+            names = ("patternProperties", "properties", "additionalProperties")
+            if not all(self._same_member(old, new, name) for name in names):
+                yield Break(below(at, "patternProperties"), "undecided", "Members beside patterns have changed.")
             return
         for name in after:
             where = below(below(at, "properties"), name)
@@ -102,32 +163,49 @@ class _Comparison:
         yield from self.compare(rest_before, rest_after, below(at, "additionalProperties"), depth + 1)
 
     def _items(self, old: dict[str, Any], new: dict[str, Any], at: str, depth: int) -> Iterator[Break]:
-        yield from self.compare(old.get("items", True), new.get("items", True), below(at, "items"), depth + 1)
+        before, after = old.get("prefixItems", []), new.get("prefixItems", [])
+        rest_before, rest_after = old.get("items", True), new.get("items", True)
+        for index in range(max(len(before), len(after))):
+            known = index < len(after)
+            where = below(below(at, "prefixItems"), str(index)) if known else below(at, "items")
+            one = before[index] if index < len(before) else rest_before
+            yield from self.compare(one, after[index] if known else rest_after, where, depth + 1)
+        yield from self.compare(rest_before, rest_after, below(at, "items"), depth + 1)
+
+    def _same_member(self, old: dict[str, Any], new: dict[str, Any], name: str) -> bool:
+        if name not in old or name not in new:
+            return name not in old and name not in new
+        return self._same(old[name], new[name])
 
     def _same(self, old: Any, new: Any) -> bool:
         """Equal in words; and where the words point elsewhere, that is equal too."""
-        return bool(old == new) and ("$ref" not in msgspec.json.encode(new).decode() or self._definitions_are_equal())
-
-    def _definitions_are_equal(self) -> bool:
-        return bool(self._old == self._new)
+        text = _text(new)
+        return _text(old) == text and (self._equal_definitions or b'"$ref"' not in text)
 
 
-def _resolved(schema: Any, root: Any) -> Any:
-    """What the schema stands for. None where that cannot be told: keywords beside a reference, or circles of them."""
-    for _ in range(_MAX_DEPTH):
-        if not isinstance(schema, dict) or "$ref" not in schema:
-            return schema
+def _have_equal_definitions(old: Document, new: Document) -> bool:
+    """Whether what is referred to is in both the same: definitions alone, and the same ones."""
+    if same(old.root, new.root):
+        return True
+    if not isinstance(old.root, dict) or not isinstance(new.root, dict):
+        return False
+    names = ("$defs", "definitions")
+    references = [
+        str(schema["$ref"]) for document in (old, new) for _, schema in document.schemas() if "$ref" in schema
+    ]
+    inside = tuple(f"#/{name}/" for name in names)
+    return all(reference.startswith(inside) for reference in references) and all(
+        same(old.root.get(name), new.root.get(name)) for name in names
+    )
+
+
+def _resolved(schema: Any, document: Document) -> Any:
+    """What the schema stands for. None where that cannot be told: there are keywords beside a reference."""
+    while isinstance(schema, dict) and "$ref" in schema:  # no circle: such schemas are not taken
         if schema.keys() - {"$ref"} - _SILENT:
             return None
-        target = root
-        reference = schema["$ref"]
-        if reference != "#" and not reference.startswith("#/"):
-            return None
-        for step in reference[2:].split("/") if reference != "#" else ():
-            name = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(name) if isinstance(target, dict) else None
-        schema = target
-    return None
+        schema = document.target(schema["$ref"])
+    return schema
 
 
 def _limits(old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[Break]:
@@ -135,15 +213,37 @@ def _limits(old: dict[str, Any], new: dict[str, Any], at: str) -> Iterator[Break
         if new.get(name, math.inf) < old.get(name, math.inf):
             yield Break(below(at, name), name, "The limit is lower than it was.")
     for name in _LOWER:
-        if new.get(name, -math.inf) > old.get(name, -math.inf):
+        lowest = 0 if name in ("minLength", "minItems", "minProperties") else -math.inf
+        if new.get(name, lowest) > old.get(name, lowest):
             yield Break(below(at, name), name, "The limit is higher than it was.")
 
 
-def _types(schema: dict[str, Any]) -> set[str]:
-    """The types that are taken; `number` takes integers too."""
+def _types(schema: dict[str, Any], *, listed: bool = True) -> set[str]:
+    """The types that may be taken; `number` takes integers too. With `listed`, only those of the values listed."""
     given = schema.get("type", _TYPES)
     types = {given} if isinstance(given, str) else set(given)
-    return types | {"integer"} if "number" in types else types
+    if "number" in types:
+        types.add("integer")
+    values = _values(schema) if listed else None
+    return types if values is None else types & {_type(value) for value in values}
+
+
+def _type(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "integer" if value.is_integer() else "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
 
 
 def _values(schema: dict[str, Any]) -> list[Any] | None:
@@ -154,7 +254,5 @@ def _values(schema: dict[str, Any]) -> list[Any] | None:
     return listed
 
 
-def _within(old: list[Any] | None, allowed: list[Any]) -> bool:
-    # By their JSON: in Python True is 1, in JSON it is not.
-    written = {msgspec.json.encode(value) for value in allowed}
-    return old is not None and all(msgspec.json.encode(value) in written for value in old)
+def _text(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")

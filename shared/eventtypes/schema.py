@@ -1,83 +1,60 @@
-"""JSON Schema, draft 2020-12, within bounds: what a stranger may have us compile and run."""
+"""JSON Schema, draft 2020-12, within bounds: what a stranger may have us compile and run.
+
+Of the draft's keywords these are left out: `$id` below the root, `$dynamicRef`, `$vocabulary` and what the draft itself
+calls deprecated. Within one document each of them says nothing that `$ref` does not say.
+"""
 
 from collections.abc import Iterator
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 import msgspec
 
+from shared.events.content import faults_in
+from shared.events.faults import UNREADABLE
+from shared.eventtypes.document import MAX_CHAIN, MAX_LOOKS, Document, Entangled, Place
+from shared.eventtypes.validator import MAX_FAULTS, REGEX_BYTES, Validator, faults_of
 from shared.kit.errors import Fault
 from shared.kit.pointer import below
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SUBSCHEMAS = 2000
 MAX_DEPTH = 64
-MAX_FAULTS_OF_DATA = 20
+MAX_PATTERNS = 50
 _MAX_PATTERN = 1024
-_REGEX_BYTES = 1024 * 1024  # of a compiled pattern
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-# Linear time: this engine has no backtracking, and so neither look-around nor back-references.
-_PATTERNS = jsonschema_rs.RegexOptions(size_limit=_REGEX_BYTES)
-_DRAFT = ("https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2020-12/schema#")
-_REFERENCES = ("$ref", "$dynamicRef")
-
-_RULES = {
-    "type": "Use a value of the type that is asked for.",
-    "required": "A member that is required is missing.",
-    "enum": "Use one of the values that are listed.",
-    "const": "Use the value that is asked for.",
-    "pattern": "Use a text that fits the pattern.",
-    "format": "Use a text of the format that is asked for.",
-    "additionalProperties": "A member is not known here.",
-    "unevaluatedProperties": "A member is not known here.",
-    "falseSchema": "Nothing is allowed here.",
+_LEFT_OUT = {
+    "$dynamicRef": "Use $ref.",
+    "$dynamicAnchor": "Use $anchor.",
+    "$recursiveRef": "Use $ref.",
+    "$recursiveAnchor": "Use $anchor.",
+    "$vocabulary": "Leave this keyword out.",
+    "dependencies": "Use dependentRequired or dependentSchemas.",
 }
 
 
-class Validator:
-    """A compiled schema."""
-
-    def __init__(self, schema: Any) -> None:
-        self._compiled = jsonschema_rs.Draft202012Validator(
-            schema, validate_formats=True, offline=True, pattern_options=_PATTERNS
-        )
-
-    def faults(self, data: bytes | None, at: str) -> list[Fault]:
-        """The faults of `data` (JSON; None: there is none), pointers below `at`, at most 20."""
-        if data is None:
-            return [Fault(at, "required", "This type's events have data.")]
-        value = msgspec.json.decode(data)
-        if self._compiled.is_valid(value):
-            return []
-        found: list[Fault] = []
-        for error in self._compiled.iter_errors(value):
-            found.append(_fault(error, at))
-            if len(found) == MAX_FAULTS_OF_DATA:
-                break
-        return found
-
-
 def schema_faults(raw: bytes, at: str) -> list[Fault]:
-    """What keeps `raw` (JSON) from being a schema that is taken here, pointers below `at`."""
+    """What keeps `raw` (JSON) from being a schema that is taken here, pointers below `at`, at most 20."""
     if len(raw) > MAX_SCHEMA_BYTES:
         return [Fault(at, "schema_too_large", f"Keep a schema within {MAX_SCHEMA_BYTES} bytes.")]
-    schema = msgspec.json.decode(raw)
+    try:
+        schema = msgspec.json.decode(raw)
+    except UNREADABLE:
+        return faults_in(raw, at)[:MAX_FAULTS] or [Fault(at, "json", "This cannot be read as JSON.")]
     if not isinstance(schema, dict | bool):
         return [Fault(at, "type", "A schema is an object, or true or false.")]
-    faults = list(_bounds(schema, at))
-    if faults:
-        return faults[:MAX_FAULTS_OF_DATA]
-    try:
-        Validator(schema)
-    except jsonschema_rs.ValidationError as error:
-        return [_fault(error, at)]
-    except (ValueError, jsonschema_rs.ReferencingError):
-        return [Fault(at, "schema", "This is no schema of draft 2020-12.")]
-    return []
+    for step in (faults_in(raw, at), _size_faults(schema, at), _metaschema_faults(schema, at)):
+        if found := list(islice(step, MAX_FAULTS)):
+            return found
+    document = Document(schema)
+    return list(islice(_keyword_faults(document, at), MAX_FAULTS)) or _compiling_faults(document, at)
 
 
-def _bounds(schema: Any, at: str) -> Iterator[Fault]:
-    """What the metaschema does not say. Every object counts as a subschema: that is never too few."""
+def _size_faults(schema: Any, at: str) -> Iterator[Fault]:
+    """What must hold before anything walks through it. Every object counts as a subschema: that is never too few."""
     waiting = [(schema, at, 1)]
     objects = 0
     while waiting:
@@ -87,35 +64,72 @@ def _bounds(schema: Any, at: str) -> Iterator[Fault]:
             return
         if isinstance(value, dict):
             objects += 1
-            yield from _keywords(value, where)
             waiting += [(member, below(where, name), depth + 1) for name, member in value.items()]
         elif isinstance(value, list):
             waiting += [(item, below(where, str(index)), depth + 1) for index, item in enumerate(value)]
     if objects > MAX_SUBSCHEMAS:
         yield Fault(at, "schema_too_large", f"Use at most {MAX_SUBSCHEMAS} objects in a schema.")
+    if isinstance(schema, dict) and str(schema.get("$schema", _DRAFT)).removesuffix("#") != _DRAFT:
+        yield Fault(below(at, "$schema"), "draft", f"Use {_DRAFT}, or leave it out.")
 
 
-def _keywords(value: dict[str, Any], where: str) -> Iterator[Fault]:
-    for name in _REFERENCES:
-        reference = value.get(name)
-        if isinstance(reference, str) and not reference.startswith("#"):
-            yield Fault(below(where, name), "remote_reference", "Refer to places within the schema only (#...).")
-    for name in ("$id", "$vocabulary"):
-        if isinstance(value.get(name), str | dict):
-            yield Fault(below(where, name), "remote_reference", "Leave this keyword out: nothing is looked up.")
-    draft = value.get("$schema")
-    if isinstance(draft, str) and draft not in _DRAFT:
-        yield Fault(below(where, "$schema"), "draft", f"Use {_DRAFT[0]}, or leave it out.")
-    pattern = value.get("pattern")
-    if isinstance(pattern, str) and len(pattern) > _MAX_PATTERN:
-        yield Fault(below(where, "pattern"), "length", f"Keep a pattern within {_MAX_PATTERN} characters.")
+@cache
+def _metaschema() -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({"$ref": _DRAFT}, offline=True)
 
 
-def _fault(error: jsonschema_rs.ValidationError, at: str) -> Fault:
-    pointer = at
-    for step in error.instance_path:
-        pointer = below(pointer, str(step))
-    name = error.kind.name
-    if name == "required":
-        pointer = below(pointer, str(error.kind.as_dict()["property"]))  # the schema's word, not the sender's
-    return Fault(pointer, name, _RULES.get(name, "This value is not what the schema asks for."))
+def _metaschema_faults(schema: Any, at: str) -> Iterator[Fault]:
+    found = (fault for error in _metaschema().iter_errors(schema) for fault in faults_of(error, at))
+    yield from dict.fromkeys(found)  # the metaschema is made of several, and each says the same
+
+
+def _keyword_faults(document: Document, at: str) -> Iterator[Fault]:
+    patterns = 0
+    for place, schema in document.schemas():
+        where = _pointer(at, place)
+        for name in sorted(_LEFT_OUT.keys() & schema.keys()):
+            yield Fault(below(where, name), "keyword", _LEFT_OUT[name])
+        if place:
+            for name in sorted({"$id", "$schema"} & schema.keys()):
+                yield Fault(below(where, name), "keyword", "Use this keyword at the root only.")
+        if "$ref" in schema:
+            yield from _reference_faults(document, schema["$ref"], below(where, "$ref"))
+        given = [*schema.get("patternProperties", ()), *([schema["pattern"]] if "pattern" in schema else [])]
+        patterns += len(given)
+        if any(len(pattern) > _MAX_PATTERN for pattern in given):
+            yield Fault(where, "pattern", f"Keep a pattern within {_MAX_PATTERN} characters.")
+    if patterns > MAX_PATTERNS:
+        yield Fault(at, "pattern", f"Use at most {MAX_PATTERNS} patterns in a schema.")
+
+
+def _reference_faults(document: Document, reference: str, where: str) -> Iterator[Fault]:
+    if not reference.startswith("#"):
+        yield Fault(where, "remote_reference", "Refer to places within the schema only (#...).")
+        return
+    try:
+        document.target(reference)
+    except LookupError:
+        yield Fault(where, "reference", "Refer to a subschema that is there.")
+
+
+def _compiling_faults(document: Document, at: str) -> list[Fault]:
+    try:
+        document.require_bounded()
+        Validator(document.root)
+    except Entangled:
+        detail = (
+            f"References lead in a circle, or to more than {MAX_LOOKS} subschemas for one value, or through more than "
+            f"{MAX_CHAIN} in a row."
+        )
+        return [Fault(at, "references", detail)]
+    except jsonschema_rs.ValidationError as error:
+        # The metaschema had nothing against it: what is left is a regular expression.
+        detail = f"Use a pattern without look-around and back-references, of at most {REGEX_BYTES} bytes when compiled."
+        return [Fault(_pointer(at, tuple(map(str, error.instance_path))), "pattern", detail)]
+    return []
+
+
+def _pointer(at: str, place: Place) -> str:
+    for step in place:
+        at = below(at, step)
+    return at

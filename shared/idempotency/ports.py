@@ -1,11 +1,15 @@
 """Answers kept under the key of the request that they were for (draft-ietf-httpapi-idempotency-key-header-06)."""
 
-from typing import Protocol
+import zlib
+from typing import Protocol, Self
 
 import msgspec
 
 KEPT_SECONDS = 24 * 3600
 """How long an answer is kept."""
+
+MAX_BYTES = 1 << 20
+"""What an answer may take to be kept, deflated: ten of the largest batches' receipts."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -14,6 +18,16 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+
+    def packed(self) -> bytes | None:
+        """In few bytes, for a place that keeps it; None where it takes more than `MAX_BYTES`."""
+        found = zlib.compress(msgspec.msgpack.encode(self), 1)
+        return found if len(found) <= MAX_BYTES else None
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """What was packed."""
+        return msgspec.msgpack.decode(zlib.decompress(packed), type=cls)
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -42,14 +56,22 @@ class Answers(Protocol):
         """Claim `key` for the request with this fingerprint (32 bytes), or say what stands in the way.
 
         Atomic: of two that begin at the same moment one is `Begun`. A request that neither finishes nor abandons its
-        key lets go of it after 60 s. Never raises, bounded by 200 ms.
+        key lets go of it after 30 s. A key that was finished cannot be claimed for a day. Never raises, bounded by
+        200 ms.
         """
         ...
 
     async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
-        """Keep `answer` for a day. True when that is done. Never raises, bounded by 200 ms."""
+        """Keep `answer` for a day. True when that is done.
+
+        Not done: away, or an answer of more than `MAX_BYTES`, whose key is let go of at once. Never raises,
+        bounded by 200 ms.
+        """
         ...
 
-    async def abandon(self, tenant: str, key: str) -> None:
-        """Let go of `key`: the same request may begin anew. Never raises, bounded by 200 ms."""
+    async def abandon(self, tenant: str, key: str, fingerprint: bytes) -> None:
+        """Let go of `key`, unless it is finished or another request's: the same request may begin anew.
+
+        Never raises, bounded by 200 ms.
+        """
         ...

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from mangum import Mangum
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kit.deadline import Deadline
@@ -34,6 +35,7 @@ def create_app(*routers: APIRouter) -> FastAPI:
     app = FastAPI(title="Millrace", docs_url=None, redoc_url=None, openapi_url=None)
     for router in routers:
         app.include_router(router)
+    app.state.routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(Failure, _on_failure)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_middleware(_Edge)
@@ -74,7 +76,20 @@ async def _on_failure(request: Request, failure: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = HTTPStatus(cast(HTTPException, error).status_code)
-    return problem_response(_NoRoute("Nothing is served under this method and path."), trace_of(request), status=status)
+    headers = {"allow": _allowed(request)} if status is HTTPStatus.METHOD_NOT_ALLOWED else {}
+    failure = _NoRoute("Nothing is served under this method and path.", headers=headers)
+    return problem_response(failure, trace_of(request), status=status)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes on the path: the router itself names only those of the first.
+
+    A path that is written out is not also one with a parameter: so the gateway sees it.
+    """
+    path = request.url.path
+    routes: list[Route] = [route for route in request.app.state.routes if route.path_regex.match(path)]
+    written_out = [route for route in routes if route.path == path]
+    return ", ".join(sorted({method for route in written_out or routes for method in route.methods or ()}))
 
 
 class _NoRoute(Failure):

@@ -8,6 +8,8 @@ from typing import assert_never
 
 from fastapi import Request, Response
 
+from shared.events.encodings import decoded
+from shared.events.limits import MAX_BATCH_BYTES
 from shared.idempotency.ports import Answer, Answers, Away, Begun, InFlight, Mismatch
 from shared.kit.errors import Conflict, Fault, Invalid, Malformed, Unprocessable
 from shared.kit.trace import Trace
@@ -19,7 +21,20 @@ DEGRADED = "degraded"
 
 # A structured-field string (RFC 9651, 3.3.3), or the same without its quotes, as many clients send it.
 _KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"|([!#-\[\]-~]{1,255})')
-_NOT_KEPT = frozenset({"x-request-id", "traceparent", "content-length", "date"})
+# Each answer's own, and what is left of the quota, which is another number by the time of a replay.
+_NOT_KEPT = frozenset(
+    {
+        "x-request-id",
+        "traceparent",
+        "content-length",
+        "date",
+        "ratelimit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    }
+)
+_ATTRIBUTE = "ce-"
+_TOO_LARGE = Fault("", "too_large", "")
 _AGAIN = b'"status":"retry"', b'"status":"throttled"'
 
 
@@ -43,12 +58,13 @@ async def once(
 
     An answer is kept when it is final: refusals that the sender must mend, too, but none that asks for the same request
     again (408, 429, 5xx, or one with an event to be sent again). Where nobody can be asked, `work` is done, and the
-    answer says `Degraded: idempotency`.
+    answer says `Degraded: idempotency`. A request is the same when its method, path, query, content type, `ce-*`
+    headers and body are, and the body is what it was before it was compressed.
 
     Raises:
         Malformed: the key is no string of 1 to 255 printable ASCII characters.
         RequestInFlight: the same request is still at work.
-        KeyUsed: the key was used for another body, path, query or content type.
+        KeyUsed: the key was used for another request.
     """
     given = request.headers.getlist(HEADER)
     if not given:
@@ -86,10 +102,10 @@ async def _kept(
             trace: Trace = request.state.trace
             response = problem_response(failure, trace)
         if not _is_final(response):
-            await answers.abandon(tenant, key)
+            await answers.abandon(tenant, key, fingerprint)
             return response
     except BaseException:
-        await answers.abandon(tenant, key)
+        await answers.abandon(tenant, key, fingerprint)
         raise
     headers = {name: value for name, value in response.headers.items() if name not in _NOT_KEPT}
     answer = Answer(response.status_code, headers, bytes(response.body))
@@ -120,10 +136,19 @@ def _key(given: list[str]) -> str:
 
 
 def _fingerprint(request: Request, body: bytes) -> bytes:
+    path, query = request.scope["path"].encode(), request.scope["query_string"]
+    content_type = request.headers.get("content-type", "")
+    attributes = sorted(pair for pair in request.headers.items() if pair[0].startswith(_ATTRIBUTE))
+    words = [content_type, *(word for pair in attributes for word in pair)]
     digest = hashlib.sha256()
-    content = request.headers.get("content-type", ""), request.headers.get("content-encoding", "")
-    for part in (request.method, request.url.path, request.url.query, *content):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4, "big") + encoded)
-    digest.update(body)
+    for part in (request.method.encode(), path, query, _plain(request, body), *(word.encode() for word in words)):
+        digest.update(len(part).to_bytes(4, "big") + part)
     return digest.digest()
+
+
+def _plain(request: Request, body: bytes) -> bytes:
+    """The body before its content encoding: gzip writes the time of day, so the same body differs when sent again."""
+    try:
+        return decoded(body, request.headers.items(), _TOO_LARGE, MAX_BATCH_BYTES)
+    except Invalid:
+        return body  # which `work` refuses

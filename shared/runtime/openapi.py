@@ -110,7 +110,6 @@ def document(operations: Mapping[tuple[str, str], Operation], schemas: Mapping[s
             "title": "Millrace",
             "version": "1",
             "summary": "An event platform: what is acknowledged is stored, once.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": ".", "description": "Where this document was read."}],
         "security": [{"key": []}],

@@ -58,7 +58,9 @@ def test_no_file_of_the_product_is_longer_than_a_few_screens() -> None:
 def test_what_has_its_place_is_used_nowhere_else(pattern: str, place: str) -> None:
     assert re.search(pattern, (ROOT / place).read_text()), "the place is empty: this test looks for the wrong thing"
     code = {
-        file: re.sub(r'"""[\s\S]*?"""', "", (ROOT / file).read_text()) for file in python_files("functions", "shared")
+        file: re.sub(r'"""[\s\S]*?"""', "", (ROOT / file).read_text())
+        for file in python_files("functions", "shared")
+        if file.name not in ("docs.py", "batch.py")  # which speak of bodies, in their own words
     }
     assert {str(file) for file, text in code.items() if re.search(pattern, text)} == {place}
 

@@ -20,6 +20,7 @@ from tests.fixtures.doors import IngestDoor, ManageDoor, QueryDoor
 FOLDER = ROOT / "functions"
 NAMES = [function.name for function in FUNCTIONS]
 ROUTERS = {"ingest": IngestDoor().router, "query": QueryDoor().router, "manage": ManageDoor().router}
+EXTRA = {"manage": {"openapi.json"}}
 NAMING = {"application_name", "client_id", "client_name"}  # what PostgreSQL, Kafka and Redis call a connection by
 VALUES = {
     "API_KEY_SHA256": "0" * 64,
@@ -62,7 +63,8 @@ def test_every_folder_is_in_the_catalog_and_every_row_has_its_folder() -> None:
 def test_a_function_has_the_files_that_all_have(function: Function) -> None:
     present = {file.name for file in files() if file.parts[:2] == ("functions", function.name)}
     wanted = {"__init__.py", "handler.py", "wiring.py", "requirements.in", "requirements.txt"}
-    assert present == wanted | ({"routes.py"} if isinstance(function.trigger, Http) else set())
+    wanted |= {"routes.py", "docs.py"} if isinstance(function.trigger, Http) else set()
+    assert present == wanted | EXTRA.get(function.name, set())
 
 
 @of_each_function

@@ -48,6 +48,20 @@ class Template:
         """Properties of the Lambda function with this physical name."""
         return self.properties(self.function_id(name))
 
+    def mapping_id(self, name: str) -> str:
+        """Logical id of the only event source mapping of the Lambda function with this physical name."""
+        function = self.function_id(name)
+        (found,) = (
+            logical_id
+            for logical_id in self.ids("AWS::Lambda::EventSourceMapping")
+            if target(self.properties(logical_id)["FunctionName"]) == function
+        )
+        return found
+
+    def mapping(self, name: str) -> Properties:
+        """Properties of that mapping."""
+        return self.properties(self.mapping_id(name))
+
     def statements_of_role(self, role_id: str) -> list[dict[str, Any]]:
         """Every inline policy statement of a role."""
         return [

@@ -44,6 +44,10 @@ def test_the_gateway_waits_longer_than_any_function_behind_it_runs(template: Tem
         assert method["Integration"]["TimeoutInMillis"] > slowest * 1000
 
 
+def test_the_gateway_reads_no_body_as_text(template: Template) -> None:
+    assert template.only("AWS::ApiGateway::RestApi")["BinaryMediaTypes"] == ["*/*"]
+
+
 def test_the_stage_has_the_name_of_the_profile(template: Template) -> None:
     assert template.only("AWS::ApiGateway::Stage")["StageName"] == "local"
     assert template.only("AWS::ApiGateway::Deployment")["RestApiId"] == template.outputs["ApiId"]

@@ -5,8 +5,7 @@ from tests.stacks.template import Template, target
 
 def test_persist_is_started_with_batches_as_the_catalog_says(template: Template, profile: Profile) -> None:
     assert isinstance(PERSIST.trigger, Kafka)
-    mapping = template.only("AWS::Lambda::EventSourceMapping")
-    assert target(mapping["FunctionName"]) == template.function_id("local-persist")
+    mapping = template.mapping("local-persist")
     assert mapping["EventSourceArn"] == profile.kafka_cluster_arn
     assert mapping["Topics"] == ["events"]
     assert mapping["AmazonManagedKafkaEventSourceConfig"] == {"ConsumerGroupId": "persist"}
@@ -15,7 +14,7 @@ def test_persist_is_started_with_batches_as_the_catalog_says(template: Template,
 
 
 def test_persist_starts_at_the_oldest_record_and_never_gives_one_up(template: Template) -> None:
-    mapping = template.only("AWS::Lambda::EventSourceMapping")
+    mapping = template.mapping("local-persist")
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert mapping["MaximumRetryAttempts"] == -1
     assert "MaximumRecordAgeInSeconds" not in mapping
@@ -23,7 +22,7 @@ def test_persist_starts_at_the_oldest_record_and_never_gives_one_up(template: Te
 
 
 def test_a_partial_answer_is_read_because_the_pollers_are_provisioned(template: Template, profile: Profile) -> None:
-    mapping = template.only("AWS::Lambda::EventSourceMapping")
+    mapping = template.mapping("local-persist")
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ProvisionedPollerConfig"] == {
         "MinimumPollers": profile.pollers.minimum,

@@ -5,10 +5,15 @@ Not one of these tests is asynchronous: a function brings its own loop, which ca
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from shared.adapters.memory.admission import MemoryWaiters
+from shared.events.model import Event, NotAppended
+from shared.events.outage import LOG_SECONDS
 from shared.runtime import loop
 from shared.runtime.http import LambdaHandler, lambda_handler
 from tests.fixtures.apart import apart
@@ -122,3 +127,43 @@ def test_query_parameters_arrive(query: LambdaHandler) -> None:
     answer = query(request_for("/v1/events", query={"limit": "1", "type": "test.made"}), None)
     assert [event["id"] for event in json.loads(answer["body"])["events"]] == ["a/b é"]
     assert query(request_for("/v1/events", query={"limit": "0"}), None)["statusCode"] == 422
+
+
+class Context:
+    """Lambda's context, as far as it is asked: so many milliseconds are left."""
+
+    def __init__(self, milliseconds: int) -> None:
+        self._milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds
+
+
+@pytest.mark.parametrize(("left", "most"), [(1500, 1.0), (600, 0.1), (300, 0.0), (9000, LOG_SECONDS)])
+def test_the_log_is_given_no_more_time_than_lambda_leaves(door: IngestDoor, left: int, most: float) -> None:
+    given: list[float] = []
+
+    async def append(events: list[Event], *, within: float) -> list[NotAppended]:
+        given.append(within)
+        return [NotAppended("late")] * len(events)
+
+    door.log.append = append  # type: ignore[assignment, method-assign]  # to see what it is given
+    answer = lambda_handler(door.app)(sample("apigateway-v1.json"), Context(left))
+    assert answer["statusCode"] == 503
+    assert all(within <= most for within in given)
+    assert len(given) == (most > 0)  # without any time nobody is asked
+
+
+def test_nobody_waits_for_a_row_longer_than_lambda_leaves(door: IngestDoor) -> None:
+    given: list[float] = []
+
+    class Waiters(MemoryWaiters):
+        async def wait(self, waiter: str, keys: Sequence[UUID], *, seconds: float) -> set[UUID]:
+            given.append(seconds)
+            return set()
+
+    door.waiters = Waiters()
+    event = sample("apigateway-v1.json")
+    event["multiValueHeaders"]["Prefer"] = ["wait=8"]
+    assert lambda_handler(door.app)(event, Context(2500))["statusCode"] == 202
+    assert given[0] <= 2.0

@@ -40,9 +40,15 @@ class MemoryAdmission:
     async def admit(self, tenant: str, entries: Sequence[Entry], *, claim: str, counted: bool = True) -> Admitted:
         self.asked += 1
         quota = self._quotas.setdefault(tenant, Gcra(self.quota.events_per_second, self.quota.burst))
-        taken = quota.take(len(entries) if counted else 0, self._now())
-        let_in = entries[: taken.given] if counted else entries
-        verdicts: list[Verdict] = [self._verdict(tenant, entry, claim) for entry in let_in]
+        held = [self._value(tenant, entry.key) == claim for entry in entries]
+        taken = quota.take(held.count(False) if counted else 0, self._now())
+        left = taken.given if counted else len(entries)
+        verdicts: list[Verdict] = []
+        for entry, is_paid in zip(entries, held, strict=True):
+            if not is_paid and left == 0:
+                break
+            left -= not is_paid
+            verdicts.append(self._verdict(tenant, entry, claim))
         verdicts += [Throttled(max(1, taken.retry_seconds))] * (len(entries) - len(verdicts))
         return Admitted(verdicts, Allowance(self.quota, taken.remaining, taken.reset_seconds), self.away)
 

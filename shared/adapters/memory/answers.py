@@ -22,10 +22,13 @@ class MemoryAnswers:
         return InFlight() if answer is None else answer
 
     async def finish(self, tenant: str, key: str, fingerprint: bytes, answer: Answer) -> bool:
+        if answer.packed() is None:
+            await self.abandon(tenant, key, fingerprint)
+            return False
         if not self.away:
             self._held[tenant, key] = (fingerprint, answer)
         return not self.away
 
-    async def abandon(self, tenant: str, key: str) -> None:
-        if not self.away:
-            self._held.pop((tenant, key), None)
+    async def abandon(self, tenant: str, key: str, fingerprint: bytes) -> None:
+        if not self.away and self._held.get((tenant, key)) == (fingerprint, None):
+            del self._held[tenant, key]

@@ -48,7 +48,8 @@ class RedisAdmission:
             claim,
             _CLAIM_MS,
             1_000_000 / quota.events_per_second,
-            quota.burst if counted else 0,
+            quota.burst,
+            int(counted),
             b"".join([entry.key.bytes for entry in entries]),
             fields([entry.partition_key for entry in entries]),
         ]
@@ -56,9 +57,10 @@ class RedisAdmission:
             answer = await self._connection.run(ADMIT, keys, arguments)
         except Away:
             return self._alone(tenant, entries, counted)
-        count, remaining, reset, retry, told = answer
-        verdicts = [_VERDICTS.get(word) or _known(word) for word in told.decode().split(",")] if count else []
-        return _admitted(quota, Taken(count, remaining, reset, retry), verdicts, len(entries))
+        told = answer.decode().split(",")
+        taken = Taken(*map(int, told[:4]))
+        verdicts = [_VERDICTS.get(word) or _known(word) for word in told[4 : 4 + taken.given]]
+        return _admitted(quota, taken, verdicts, len(entries))
 
     async def settle(self, tenant: str, settled: Sequence[Settled], released: Sequence[UUID], *, claim: str) -> bool:
         arguments: list[Argument] = [

@@ -17,68 +17,77 @@ class Script:
 
 
 # KEYS: the quota, the backlog, the beginning of a receipt's key.
-# ARGV: claim, its milliseconds, microseconds an event, burst (0: do not count), event keys (16 bytes each), fields (4).
-# Answer: how many are let in, what remains, seconds until all of it, seconds until one more, a word for each let in.
+# ARGV: claim, its milliseconds, microseconds an event, burst, whether to count (0: all are let in), event keys (16
+# bytes each), fields (4).
+# Answer, in one string because a client pays for each part of an answer: how many are let in, what remains, seconds
+# until all of it, seconds until one more, and a word for each that is let in, with commas between.
+# What the claim holds already was paid for: a question that is asked again, its answer lost, is answered the same.
 ADMIT = Script("""
-local claim, interval, burst = 'c' .. ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
-local asked = #ARGV[5] / 16
+local claim, interval, burst, counts = 'c' .. ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]) > 0
+local asked = #ARGV[6] / 16
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local full = tonumber(redis.call('GET', KEYS[1]) or '0')
-if full < now then full = now end
-local allowed, free = asked, 0
-if burst > 0 then
-  free = math.floor(burst - (full - now) / interval + 0.000001)
-  allowed = math.max(0, math.min(asked, free))
-  full = full + allowed * interval
-  free = math.max(0, free - allowed)
-  if allowed > 0 then
-    redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000) + 1)
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+local free = math.max(0, math.floor(burst - (full - now) / interval + 0.000001))
+local left = counts and free or asked
+
+local keys, fields = {}, {}
+for i = 1, asked do
+  keys[i] = KEYS[3] .. string.sub(ARGV[6], i * 16 - 15, i * 16)
+  fields[i] = string.sub(ARGV[7], i * 4 - 3, i * 4)
+end
+local held, behind = {}, {}
+if asked > 0 and (left > 0 or redis.call('GET', keys[1]) == claim) then held = redis.call('MGET', unpack(keys)) end
+if asked > 0 and redis.call('EXISTS', KEYS[2]) == 1 then behind = redis.call('HMGET', KEYS[2], unpack(fields)) end
+
+local words, allowed, paid = {}, 0, 0
+for i = 1, asked do
+  local value = held[i]
+  if value ~= claim then
+    if paid == left then break end
+    paid = paid + 1
   end
+  allowed = i
+  if not value or value == claim then
+    redis.call('SET', keys[i], claim, 'PX', ARGV[2])
+    words[i] = behind[i] and 'b' or 'f'
+  elseif string.sub(value, 1, 1) == 'c' then
+    words[i] = 'c'
+  else
+    words[i] = value
+  end
+end
+if counts and paid > 0 then
+  full = full + paid * interval
+  free = free - paid
+  redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000) + 1)
 end
 local reset = math.ceil((full - now) / 1000000)
 local retry = math.max(0, math.ceil((full - now - (burst - 1) * interval) / 1000000))
-if allowed == 0 then return {0, free, reset, retry, ''} end
-
-local keys, fields = {}, {}
-for i = 1, allowed do
-  keys[i] = KEYS[3] .. string.sub(ARGV[5], i * 16 - 15, i * 16)
-  fields[i] = string.sub(ARGV[6], i * 4 - 3, i * 4)
-end
-local held = redis.call('MGET', unpack(keys))
-local behind = {}
-if redis.call('EXISTS', KEYS[2]) == 1 then behind = redis.call('HMGET', KEYS[2], unpack(fields)) end
-local words = {}
-for i = 1, allowed do
-  local value = held[i]
-  if value and string.sub(value, 1, 1) ~= 'c' then
-    words[i] = value
-  elseif value and value ~= claim then
-    words[i] = 'c'
-  else
-    redis.call('SET', keys[i], claim, 'PX', ARGV[2])
-    words[i] = behind[i] and 'b' or 'f'
-  end
-end
-return {allowed, free, reset, retry, table.concat(words, ',')}
+return string.format('%d,%d,%d,%d,', allowed, free, reset, retry) .. table.concat(words, ',')
 """)
 
 # KEYS: the beginning of a receipt's key.
 # ARGV: claim, event keys to keep, their receipts, their windows in seconds, event keys to let go of.
 SETTLE = Script("""
 local claim = 'c' .. ARGV[1]
+local function held(joined)
+  local keys = {}
+  for i = 1, #joined / 16 do keys[i] = KEYS[1] .. string.sub(joined, i * 16 - 15, i * 16) end
+  if #keys == 0 then return keys, {} end
+  return keys, redis.call('MGET', unpack(keys))
+end
 local windows = string.gmatch(ARGV[4], '[^,]+')
+local keys, values = held(ARGV[2])
 local i = 0
 for receipt in string.gmatch(ARGV[3], '[^,]+') do
-  local key = KEYS[1] .. string.sub(ARGV[2], i * 16 + 1, i * 16 + 16)
-  local value = redis.call('GET', key)
-  local window = windows()
-  if not value or value == claim then redis.call('SET', key, receipt, 'EX', window) end
   i = i + 1
+  local window = windows()
+  if not values[i] or values[i] == claim then redis.call('SET', keys[i], receipt, 'EX', window) end
 end
-for i = 0, #ARGV[5] / 16 - 1 do
-  local key = KEYS[1] .. string.sub(ARGV[5], i * 16 + 1, i * 16 + 16)
-  if redis.call('GET', key) == claim then redis.call('DEL', key) end
+keys, values = held(ARGV[5])
+for i = 1, #keys do
+  if values[i] == claim then redis.call('DEL', keys[i]) end
 end
 return 1
 """)
@@ -110,5 +119,12 @@ SNAPSHOT = Script("""
 local held = redis.call('GET', KEYS[1])
 if held and tonumber(string.match(held, '^%d+')) > tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+""")
+
+# KEYS: the answer. ARGV: what it begins with while it is worked on.
+ABANDON = Script("""
+local value = redis.call('GET', KEYS[1])
+if value and string.sub(value, 1, #ARGV[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 """)

@@ -9,15 +9,17 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from shared.adapters.redis.connection import TIMEOUT_SECONDS, Away, RedisConnection
+from shared.adapters.redis.connection import BOUND_SECONDS, Away, RedisConnection
 
 _KEPT_SECONDS = 60
 _LONGEST_SECONDS = 25.0
+_LATE_SECONDS = 0.1  # the server looks ten times a second for clients that have waited long enough
+_SHORTEST_SECONDS = 0.001  # 0 is for ever
 
 
-def blocking_connection(url: str, *, client_name: str) -> RedisConnection:
+def blocking_connection(url: str, *, client_name: str, bound_seconds: float = BOUND_SECONDS) -> RedisConnection:
     """A connection for commands that block: they must not end after the 100 ms of all others."""
-    return RedisConnection(url, client_name=client_name, timeout_seconds=_LONGEST_SECONDS + TIMEOUT_SECONDS)
+    return RedisConnection(url, client_name=client_name, bound_seconds=bound_seconds, longest_seconds=_LONGEST_SECONDS)
 
 
 class RedisWaiters:
@@ -28,6 +30,8 @@ class RedisWaiters:
         self._blocking = blocking
 
     async def tell(self, stored: Sequence[tuple[str, UUID]]) -> None:
+        if not stored:
+            return
         told: dict[str, list[bytes]] = defaultdict(list)
         for waiter, key in stored:
             told[waiter].append(key.bytes)
@@ -49,7 +53,7 @@ class RedisWaiters:
         until = time.monotonic() + min(seconds, _LONGEST_SECONDS)
         while missing and (left := until - time.monotonic()) > 0:
             try:
-                told = await self._blocking.ask(partial(_pop, waiter, left))
+                told = await self._blocking.ask(partial(_pop, waiter, left), blocking_seconds=left)
             except Away:
                 return found
             if told is None:
@@ -61,4 +65,4 @@ class RedisWaiters:
 
 
 async def _pop(waiter: str, seconds: float, redis: Redis) -> Any:
-    return await redis.blpop([f"wait:{{{waiter}}}"], seconds)
+    return await redis.blpop([f"wait:{{{waiter}}}"], max(seconds - _LATE_SECONDS, _SHORTEST_SECONDS))

@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 QUALIFIER = "hnb659fds"  # of the CDK's DefaultStackSynthesizer
 VERSION = "30"  # of the bootstrap template; the command line of 2026-11 wants 6 or more
 WAIT_SECONDS = 2  # one question that waits costs less than a hundred that do not
-SERVICES = ("cloudformation", "iam", "sts", "logs", "apigateway", "lambda")
+SERVICES = ("cloudformation", "iam", "sts", "logs", "apigateway", "lambda", "sqs")
 
 _ready = threading.Event()
 

@@ -1,4 +1,4 @@
-"""`check` and `fix`: format, lint, types, import contracts."""
+"""`check` and `fix`: format, lint, types, import contracts, generated files."""
 
 import subprocess
 import time
@@ -36,6 +36,7 @@ def check(places: Places) -> list[Checked]:
         ],
         "format": ["-m", "ruff", "format", "--check", "--cache-dir", str(caches / "ruff"), "."],
         "lint": ["-m", "ruff", "check", "--cache-dir", str(caches / "ruff"), "."],
+        "documents": ["-c", _OPENAPI],
         "imports": ["-c", _LINT_IMPORTS, "--cache-dir", str(caches / "imports")],
     }
     with ThreadPoolExecutor(2) as pool:
@@ -43,8 +44,9 @@ def check(places: Places) -> list[Checked]:
 
 
 def fix(places: Places) -> list[Checked]:
-    """Format, and mend what the linter can mend without changing what code does."""
+    """Write what is generated, format, and mend what the linter can mend without changing what code does."""
     return [
+        _run(places, "documents", ["-c", _OPENAPI, "--write"]),
         _run(places, "lint", ["-m", "ruff", "check", "--fix", "--no-cache", "."]),
         _run(places, "format", ["-m", "ruff", "format", "--no-cache", "."]),
     ]
@@ -52,6 +54,9 @@ def fix(places: Places) -> list[Checked]:
 
 # import-linter has a script but no module to run; a script's first line would break in a checkout that was moved.
 _LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+# The checkout is not on the path by itself: PYTHONSAFEPATH keeps it out.
+_OPENAPI = "import sys; sys.path.insert(0, '.'); from functions.openapi import main; main()"
 
 
 def _run(places: Places, name: str, arguments: Sequence[str]) -> Checked:

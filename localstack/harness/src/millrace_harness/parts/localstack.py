@@ -142,6 +142,8 @@ class LocalStack(Part):
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": "60",
             "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.1",
+            # A queue that was empty for long is else looked at every ten seconds; Lambda itself waits at it.
+            "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
             # A resource that cannot be made fails the deployment, instead of passing with the id "unknown".
             "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "0",
             "OVERRIDE_IN_DOCKER": "0",  # in a container it would listen everywhere and write to /var/lib
