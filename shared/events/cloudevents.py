@@ -92,8 +92,8 @@ def is_binary(headers: Sequence[tuple[str, str]]) -> bool:
 def binary(body: bytes, headers: Sequence[tuple[str, str]], content_type: str | None, now: datetime) -> Parsed:
     """The binary mode: attributes from `ce-` headers, data as the content type says, kept exactly.
 
-    JSON stays JSON and text in UTF-8 becomes a JSON string; all else goes into `data_base64`, and so does text that
-    storage would refuse (U+0000) or that escapes would make much larger.
+    JSON stays JSON, also where no content type is given, and text in UTF-8 becomes a JSON string. All else goes into
+    `data_base64`, and so does text that storage would refuse (U+0000) or that escapes would make much larger.
     A fault points to where the attribute would stand in the structured mode.
     """
     values, faults = _values(headers)
@@ -111,7 +111,7 @@ def binary(body: bytes, headers: Sequence[tuple[str, str]], content_type: str | 
     data, encoded, found = _data(body, content_type)
     draft = _draft(event, extensions, data, encoded, content_type, "")
     faults += found
-    if content_type is not None and (len(content_type) > 255 or not content_type.isprintable()):
+    if content_type is not None and len(content_type) > 255:
         faults.append(Fault("/datacontenttype", "length", "Keep the content type within 255 characters."))
     return draft, faults + _extension_faults(extensions, "", now) + (draft_faults(draft, "") if not found else [])
 
@@ -165,26 +165,32 @@ def _data(body: bytes, content_type: str | None) -> tuple[msgspec.Raw, str | Non
     if not body:
         return NO_DATA, None, []
     media_type = media_type_of(content_type)
-    if is_json(media_type):
-        try:
-            body.decode()
-            _ANY_DECODER.decode(body)
-        except UNREADABLE as error:
-            return NO_DATA, None, [fault_of(error, "/data")]
-        except UnicodeDecodeError:
-            return NO_DATA, None, [Fault("/data", "utf8", "Send JSON in UTF-8.")]
-        return msgspec.Raw(body.strip(b" \t\r\n")), None, []
+    json = _json(body) if content_type is None or is_json(media_type) else NO_DATA
+    if isinstance(json, Fault) and content_type is not None:
+        return NO_DATA, None, [json]
+    if isinstance(json, msgspec.Raw) and written(json) is not None:
+        return json, None, []
     encoded = b2a_base64(body, newline=False)
     if is_text(media_type) and charset_of(content_type) in UTF8 and b"\0" not in body:
         try:
             text = msgspec.json.encode(body.decode())
         except UnicodeDecodeError:
-            pass  # kept exactly, as bytes
-        else:
-            # Escapes may make text six times as long: as bytes it grows by a third.
-            if len(text) <= max(len(encoded), MAX_EVENT_BYTES):
-                return msgspec.Raw(text), None, []
+            text = b""  # kept exactly, as bytes
+        # Escapes may make text six times as long: as bytes it grows by a third.
+        if 0 < len(text) <= max(len(encoded), MAX_EVENT_BYTES):
+            return msgspec.Raw(text), None, []
     return NO_DATA, encoded.decode(), []
+
+
+def _json(body: bytes) -> msgspec.Raw | Fault:
+    try:
+        body.decode()
+        _ANY_DECODER.decode(body)
+    except UNREADABLE as error:
+        return fault_of(error, "/data")
+    except UnicodeDecodeError:
+        return Fault("/data", "utf8", "Send JSON in UTF-8.")
+    return msgspec.Raw(body.strip(b" \t\r\n"))
 
 
 def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str | int | bool], list[Fault]]:
