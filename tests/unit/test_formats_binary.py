@@ -148,7 +148,7 @@ def test_a_required_attribute_that_is_missing_is_named(name: str) -> None:
     ],
 )
 def test_a_header_that_breaks_a_rule_is_named(name: str, value: str, code: str) -> None:
-    assert refused(Unprocessable, **{name: value}) == [(f"/{name}", code)]
+    assert refused(Unprocessable, b"", None, **{name: value}) == [(f"/{name}", code)]
 
 
 def test_a_header_that_was_sent_twice_is_refused() -> None:
