@@ -15,9 +15,9 @@ import msgspec
 
 from shared.events.cloudevents import CloudEvent, complete, structured
 from shared.events.content import is_suspect
-from shared.events.draft import Draft, Parsed, Rejected, draft_faults, text_faults
+from shared.events.draft import Draft, Rejected, draft_faults, is_in_order, text_faults
 from shared.events.faults import UNREADABLE, fault_of, refusal_of
-from shared.events.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
+from shared.events.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_NESTING
 from shared.events.media import BATCH, LINES, PLAIN
 from shared.events.members import QUOTE, repeated
 from shared.events.plain import PlainEvent, draft_of, plain, quotes_of
@@ -52,16 +52,15 @@ def read(body: bytes, media_type: str, now: datetime) -> list[Draft | Rejected]:
     looked_at = not is_suspect(body)  # once for all, instead of once for each
     if looked_at:
         try:
-            found = _cloud_events(body, now) if media_type == BATCH else _plain_events(body, media_type, at)
+            drafts = _cloud_events(body, now) if media_type == BATCH else _plain_events(body, media_type, at)
         except UNREADABLE:
-            found = []
-        drafts = [draft for draft, faults in found if draft is not None and not faults]
-        if drafts and len(drafts) == len(found) <= MAX_BATCH_EVENTS:
+            drafts = []
+        if 0 < len(drafts) <= MAX_BATCH_EVENTS:
             return [*drafts]
     return _one_by_one(_apart(body, media_type, at), at, media_type, now, looked_at)
 
 
-def _plain_events(body: bytes, media_type: str, at: str) -> list[Parsed]:
+def _plain_events(body: bytes, media_type: str, at: str) -> list[Draft]:
     """Every event of the batch, or none where something needs a second look."""
     events: Sequence[PlainEvent]
     if media_type == LINES:
@@ -73,17 +72,27 @@ def _plain_events(body: bytes, media_type: str, at: str) -> list[Parsed]:
     if _has_repeated(body, datas, quotes) or _has_large(body, datas):
         return []
     drafts = [draft_of(event, f"{at}/{index}") for index, event in enumerate(events)]
-    return [(draft, draft_faults(draft, draft.at, looked_at=True)) for draft in drafts]
+    if not all(map(is_in_order, drafts)):
+        return []
+    if _is_simple(body) and not _has_nested(datas):
+        return drafts
+    return drafts if not any(draft_faults(draft, draft.at, looked_at=True) for draft in drafts) else []
 
 
-def _cloud_events(body: bytes, now: datetime) -> list[Parsed]:
+def _cloud_events(body: bytes, now: datetime) -> list[Draft]:
     events: Sequence[CloudEvent] = _elements(_decoder(CloudEvent, wrapped=False).decode(body))
     members: Sequence[_Members] = _elements(_decoder(dict[str, msgspec.Raw], wrapped=False).decode(body))
     values = [value for each in members for value in each.values()]
     if _has_repeated(body, values, 2 * len(values)) or _has_large(body, [event.data for event in events]):
         return []
-    both = zip(events, members, strict=True)
-    return [complete(event, own, f"/{index}", now, looked_at=True) for index, (event, own) in enumerate(both)]
+    both = enumerate(zip(events, members, strict=True))
+    found = [complete(event, own, f"/{index}", now, looked_at=True) for index, (event, own) in both]
+    return [draft for draft, _ in found if draft is not None] if not any(faults for _, faults in found) else []
+
+
+def _is_simple(body: bytes) -> bool:
+    """Whether no text in `body` can hold a control character or noncharacter: ASCII that is not escaped."""
+    return body.isascii() and b"\\" not in body and b"\x7f" not in body
 
 
 def _has_repeated(body: bytes, values: Sequence[msgspec.Raw], quotes: int) -> bool:
@@ -97,6 +106,11 @@ def _has_large(body: bytes, datas: Sequence[msgspec.Raw]) -> bool:
         return False
     lengths = [len(bytes(data)) for data in datas]
     return max(lengths, default=0) + len(body) - sum(lengths) > MAX_EVENT_BYTES
+
+
+def _has_nested(datas: Sequence[msgspec.Raw]) -> bool:
+    """Whether data may be nested beyond its limit: what is shorter than its brackets is not."""
+    return any(len(bytes(data)) > MAX_NESTING for data in datas)
 
 
 def _one_by_one(

@@ -199,31 +199,25 @@ def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str
     if len(members) > MAX_EXTENSIONS:
         return found, [Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes.")]
     for name, raw in members.items():
-        value, wrong = _extension_value(raw, f"{at}/{escape(name)}")
-        faults += wrong
         if not _EXTENSION_NAME.fullmatch(name) or name in TAKEN:
             rule = "Name an extension attribute with 1 to 20 of a-z and 0-9, and not like a member of ours."
             faults.append(Fault(f"{at}/{escape(name)}", "unknown_field", rule))
-        elif isinstance(value, str):
-            found[name] = value
-            if not value.isprintable():
-                faults += text_faults(value, f"{at}/{name}")
+            continue
+        try:
+            value = _EXTENSION_DECODER.decode(raw)
+        except UNREADABLE as error:
+            faults.append(fault_of(error, f"{at}/{name}"))
+            continue
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 7.0 is an integer in JSON
+        if isinstance(value, float):
+            faults.append(Fault(f"{at}/{name}", "type", "Expected bool | int | str | null."))
+        elif isinstance(value, int) and value not in _INT32:
+            faults.append(Fault(f"{at}/{name}", "number", "Keep an integer attribute within 32 bits."))
         elif value is not None:
             found[name] = value
-            if value not in _INT32:
-                faults.append(Fault(f"{at}/{name}", "number", "Keep an integer attribute within 32 bits."))
+            faults += text_faults(value, f"{at}/{name}")
     return found, faults
-
-
-def _extension_value(raw: msgspec.Raw, at: str) -> tuple[str | int | bool | None, list[Fault]]:
-    try:
-        value = _EXTENSION_DECODER.decode(raw)
-    except UNREADABLE as error:
-        return None, [fault_of(error, at)]
-    if not isinstance(value, float):
-        return value, []
-    # 7.0 is an integer in JSON.
-    return (int(value), []) if value.is_integer() else (None, [Fault(at, "type", "Expected bool | int | str | null.")])
 
 
 def _extension_faults(extensions: dict[str, str | int | bool], at: str, now: datetime) -> list[Fault]:

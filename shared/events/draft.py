@@ -78,6 +78,11 @@ def draft_faults(draft: Draft, at: str, *, looked_at: bool = False) -> list[Faul
     return faults
 
 
+def is_in_order(draft: Draft) -> bool:
+    """Whether `draft_faults` finds nothing, where data is no suspect and texts cannot hold what they may not."""
+    return (draft.time is None or draft.time.year in YEARS) and draft.id not in _UNREADABLE_IDS
+
+
 def text_faults(text: object, at: str) -> list[Fault]:
     """Whether `text`, if it is one, holds characters that no attribute may."""
     if not isinstance(text, str) or text.isprintable() or _DISALLOWED.search(text) is None:

@@ -14,7 +14,7 @@ from millrace_harness.parts.probes import ask
 from shared.adapters.redis.admission import RedisAdmission
 from shared.adapters.redis.answers import RedisAnswers
 from shared.adapters.redis.backlog import RedisBacklog
-from shared.adapters.redis.connection import RedisConnection
+from shared.adapters.redis.connection import BOUND_SECONDS, RedisConnection
 from shared.adapters.redis.waiters import RedisWaiters, blocking_connection
 from shared.events.admission import Entry, Fresh, Known, Quota, Settled, Throttled
 from shared.events.model import Position
@@ -224,6 +224,17 @@ async def test_all_that_one_batch_stored_is_told_in_one_round_trip(
     lives = [await server.ttl(key) async for key in server.scan_iter("wait:*")]
     assert len(lives) == 40
     assert all(50 < life <= 60 for life in lives)
+
+
+async def test_a_wait_may_take_longer_than_a_question(connection: RedisConnection, valkey: OwnValkey) -> None:
+    blocking = blocking_connection(f"redis://{valkey.address}", client_name="integration")
+    waiters = RedisWaiters(connection, blocking)
+    waiter, key = uuid4().hex, uuid4()
+    waiting = asyncio.create_task(waiters.wait(waiter, [key], seconds=20))
+    await asyncio.sleep(3 * BOUND_SECONDS)
+    await waiters.tell([(waiter, key)])
+    assert await waiting == {key}
+    await blocking.close()
 
 
 async def test_a_wait_on_a_line_that_died_ends_in_time(valkey: OwnValkey) -> None:
