@@ -116,7 +116,8 @@ _QUOTA = {
 _DEGRADED = {
     "Degraded": header(
         "What could not be done: `dedup` (an event sent twice is single for its day only), `schemas` (types were not "
-        "known), `order` (see `overtakes`), `idempotency` (the key was not looked at)."
+        "known), `order` (events may be ahead of older ones of their key that were spooled), `idempotency` (the key "
+        "was not looked at)."
     )
 }
 _TOLD = {

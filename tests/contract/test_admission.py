@@ -268,6 +268,20 @@ async def test_events_behind_the_spool_are_marked(environments: Environments, te
     assert admitted.verdicts == [Fresh(behind=True), Fresh()]
 
 
+async def test_a_key_keeps_the_mark_of_its_newest_object_and_who_is_late_is_told(
+    environments: Environments, tenant: str
+) -> None:
+    here, there = environments(PLENTY)
+    assert await there.backlog.enter(tenant, ["key"], spooled="object-2")
+    assert not await here.backlog.enter(tenant, ["key", "other"], spooled="object-1")
+    assert await here.backlog.enter(tenant, ["key"], spooled="object-2")
+    assert await here.backlog.leave(tenant, ["key", "other"], spooled="object-1")
+    asked = [*entries(1, "key"), *entries(1, "other")]
+    assert (await here.admission.admit(tenant, asked, claim="a")).verdicts == [Fresh(behind=True), Fresh()]
+    assert await here.backlog.leave(tenant, ["key"], spooled="object-2")
+    assert (await here.admission.admit(tenant, asked, claim="a")).verdicts == [Fresh(), Fresh()]
+
+
 async def test_a_key_leaves_the_backlog_with_its_newest_object(environments: Environments, tenant: str) -> None:
     here, there = environments(PLENTY)
     await here.backlog.enter(tenant, ["key", "other"], spooled="object-1")
