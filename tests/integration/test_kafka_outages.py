@@ -11,8 +11,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from millrace_harness.parts.endpoints import Endpoints
 from shared.adapters.kafka.log import KafkaEventLog
+from shared.adapters.memory.events import MemoryEventStore
 from shared.events.envelope import decode
-from shared.events.model import Appended, Event, NotAppended
+from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome
 from shared.events.topics import Topic
 from shared.kit.errors import Unavailable
 from shared.kit.idle import Idle
@@ -104,6 +105,20 @@ async def test_a_topic_that_is_not_there_was_sent_nothing(endpoints: Endpoints) 
     await log.close()
 
 
+async def test_no_time_at_all_is_enough_to_say_that_nothing_was_sent(way: Way) -> None:
+    assert whether_sent(await way.log.append([an_event()], within=0)) == [False]
+    assert await way.held() == []
+
+
+async def test_a_broker_that_was_well_and_takes_no_connection_any_more_was_sent_nothing(way: Way) -> None:
+    all_appended(await way.log.append([an_event("before")]))
+    way.relay.is_silent = True
+    way.relay.cut()
+    await asyncio.sleep(0.05)  # until the loop has seen it
+    assert whether_sent(await within(2, way.log, an_event())) == [False]
+    assert await way.held() == ["before"]
+
+
 async def test_what_a_broker_took_and_never_answered_is_unknown(way: Way) -> None:
     all_appended(await way.log.append([an_event()]))
     way.relay.is_silent = True
@@ -157,6 +172,16 @@ async def test_requests_that_follow_each_other_keep_the_order_of_a_key_over_cut_
     assert await way.held() == [event.id for event in events]
 
 
+async def test_requests_by_way_of_two_environments_keep_their_order(endpoints: Endpoints, topic: Topic) -> None:
+    logs = [KafkaEventLog(endpoints.kafka_bootstrap, topic, client_id="outages") for _ in range(2)]
+    offsets = []
+    for number in range(30):  # through the one and the other, as a gateway spreads them
+        offsets += all_appended(await logs[number % 2].append([an_event(partition_key="customer-1")]))
+    assert offsets == list(range(offsets[0], offsets[0] + 30))
+    for log in logs:
+        await log.close()
+
+
 async def test_an_unknown_outcome_is_settled_by_a_resend_with_a_new_producer(way: Way) -> None:
     all_appended(await way.log.append([an_event()]))
     event = an_event()
@@ -164,8 +189,10 @@ async def test_an_unknown_outcome_is_settled_by_a_resend_with_a_new_producer(way
     assert whether_sent(await within(2, way.log, event)) == [True]
     way.relay.lost_answers = 0
     all_appended(await way.log.append([event]))
-    # Storage makes one row of the two: their key is the same.
     assert (await way.held())[1:] == [event.id, event.id]
+    found = await records(way.endpoints, way.topic)
+    stored = [LogRecord(decode(record.value), place) for place, record in found.items()]
+    assert await MemoryEventStore().store(stored) == [Outcome.STORED, Outcome.STORED, Outcome.DUPLICATE]
 
 
 async def test_nothing_that_was_given_up_arrives_later(way: Way) -> None:
