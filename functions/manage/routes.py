@@ -17,7 +17,7 @@ from shared.eventtypes.definitions import read_definition, require_name
 from shared.eventtypes.model import EventType
 from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
-from shared.runtime.http import json_response
+from shared.runtime.http import json_response, new_router
 
 _OPENAPI = Path(__file__).parent / "openapi.json"  # written by functions/openapi.py
 _TYPE = "/v1/event-types/{type_}"
@@ -28,7 +28,7 @@ _TAGS = re.compile(r'(?:^|,)\s*"([0-9]{1,9})"\s*(?=$|,)')
 
 def routes(parts: Parts) -> APIRouter:
     """The routes over `parts`."""
-    router = APIRouter()
+    router = new_router()
 
     @router.put(_TYPE)
     async def put_type(request: Request, type_: str) -> Response:
@@ -68,7 +68,7 @@ def routes(parts: Parts) -> APIRouter:
         return json_response(await parts.registry.check(principal.tenant, name, definition))
 
     @router.get("/openapi.json")
-    async def get_openapi() -> Response:
+    async def get_openapi(_: Request) -> Response:
         return json_response(_OPENAPI.read_bytes())
 
     @router.get("/asyncapi.json")
@@ -77,7 +77,7 @@ def routes(parts: Parts) -> APIRouter:
         return json_response(asyncapi(await parts.registry.all(principal.tenant)))
 
     @router.get("/docs")
-    async def get_docs() -> Response:
+    async def get_docs(_: Request) -> Response:
         # Relative, because a gateway's stage stands before our paths.
         return get_swagger_ui_html(openapi_url="openapi.json", title="Millrace")
 

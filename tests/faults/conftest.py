@@ -1,5 +1,5 @@
 """Everything here takes a part away from a deployed LocalStack, and gives it back."""
 
-from tests.fixtures.deployment import api, ledger, parts, url
+from tests.fixtures.deployment import api, ledger, parts, spool, url
 
-__all__ = ["api", "ledger", "parts", "url"]
+__all__ = ["api", "ledger", "parts", "spool", "url"]

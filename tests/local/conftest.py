@@ -1,5 +1,5 @@
 """Everything here goes through the API Gateway URL of a deployed LocalStack."""
 
-from tests.fixtures.deployment import api, ledger, parts, url
+from tests.fixtures.deployment import api, ledger, parts, spool, url
 
-__all__ = ["api", "ledger", "parts", "url"]
+__all__ = ["api", "ledger", "parts", "spool", "url"]

@@ -1,7 +1,9 @@
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
@@ -10,7 +12,7 @@ import pytest
 from cdk.parts.bundling import Bundle, Bundler, BundlingError, belongs
 from cdk.parts.environment import environment
 from cdk.profiles import Profile
-from functions.catalog import FUNCTIONS, PERSIST, Function
+from functions.catalog import DRAIN, FUNCTIONS, INGEST, PERSIST, Function
 
 every_function = pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
 # Magic number, then flags: 1 is "hash-based", 3 would be "hash-based and checked" (PEP 552).
@@ -45,29 +47,51 @@ def test_the_same_inputs_give_the_same_bytes(bundles: dict[str, Bundle], bundler
     assert again.path.read_bytes() == bundles[PERSIST.name].path.read_bytes()
 
 
-@every_function
-def test_a_bundle_alone_imports_its_handler(
-    bundles: dict[str, Bundle], profile: Profile, row: Function, tmp_path: Path
-) -> None:
-    with ZipFile(bundles[row.name].path) as archive:
-        archive.extractall(tmp_path)
-    module, attribute = row.handler.rsplit(".", 1)
-    # -S leaves out this environment's own packages, so only the bundle and the standard library are there.
-    statement = f"import {module} as m; assert callable(m.{attribute}); print(m.__cached__)"
+def run_alone(bundle: Bundle, folder: Path, statement: str, variables: Mapping[str, str]) -> str:
+    """What `statement` prints where only the bundle, unpacked into `folder`, and the standard library are there."""
+    with ZipFile(bundle.path) as archive:
+        archive.extractall(folder)
     done = subprocess.run(
-        [sys.executable, "-S", "-P", "-W", "error", "-c", statement],
-        cwd=tmp_path,
-        env={
-            **environment(row, profile, spool_bucket="spool"),
-            "PYTHONPATH": str(tmp_path),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        [sys.executable, "-S", "-P", "-W", "error", "-c", statement],  # -S leaves out this environment's own packages
+        cwd=folder,
+        env={**variables, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()).exists()
+    return done.stdout.strip()
+
+
+@every_function
+def test_a_bundle_alone_imports_its_handler(
+    bundles: dict[str, Bundle], profile: Profile, row: Function, tmp_path: Path
+) -> None:
+    module, attribute = row.handler.rsplit(".", 1)
+    statement = f"import {module} as m; assert callable(m.{attribute}); print(m.__cached__)"
+    told = environment(row, profile, spool_bucket="spool")
+    assert Path(run_alone(bundles[row.name], tmp_path, statement, told)).exists()
+
+
+@pytest.mark.parametrize("row", [INGEST, DRAIN], ids=lambda row: row.name)
+def test_a_bundle_alone_makes_the_client_of_the_spool(
+    bundles: dict[str, Bundle], row: Function, tmp_path: Path
+) -> None:
+    signed = """
+from shared.adapters.aws.spool import _client
+print(_client().generate_presigned_url("put_object", {"Bucket": "spool", "Key": "one"}))
+"""
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-west-1"}
+    url = run_alone(bundles[row.name], tmp_path, signed, credentials)
+    assert url.startswith("https://spool.s3.amazonaws.com/one?")
+
+
+@every_function
+def test_no_bundle_describes_a_service_that_no_client_is_made_for(bundles: dict[str, Bundle], row: Function) -> None:
+    described = {
+        PurePosixPath(name).parts[2] for name in names_in(bundles[row.name]) if re.match("botocore/data/.*/", name)
+    }
+    assert described == ({"s3"} if row in (INGEST, DRAIN) else set())
 
 
 @every_function
@@ -111,6 +135,16 @@ def test_a_module_that_is_merely_named_like_a_test_is_kept() -> None:
     assert not belongs(PurePosixPath("greenlet/tests/test_all.py"))
     assert not belongs(PurePosixPath("sqlalchemy/testing/util.py"))
     assert not belongs(PurePosixPath("bin/fastapi"))
+
+
+def test_of_botocore_s_descriptions_those_of_s3_and_of_all_services_are_kept() -> None:
+    assert belongs(PurePosixPath("botocore/data/partitions.json"))
+    assert belongs(PurePosixPath("botocore/data/s3/2006-03-01/service-2.json.gz"))
+    assert not belongs(PurePosixPath("botocore/data/s3/2006-03-01/examples-1.json"))
+    assert not belongs(PurePosixPath("botocore/data/s3control/2018-08-20/service-2.json.gz"))
+    assert not belongs(PurePosixPath("boto3/data/s3/2006-03-01/resources-1.json"))
+    assert belongs(PurePosixPath("botocore/client.py"))
+    assert belongs(PurePosixPath("boto3/session.py"))
 
 
 def test_a_bundle_does_not_tell_where_or_when_it_was_built(bundles: dict[str, Bundle], bundler: Bundler) -> None:
