@@ -24,7 +24,8 @@ LOG_SECONDS = 2.0
 _PUT_SECONDS = 2.0
 _MARK_SECONDS = 0.2  # what the backlog may take
 _PREPARE_SECONDS = 0.3  # of waiting for the log, after which it looks as if the spool will be needed
-_PROBE_SECONDS = 2.0
+_PROBE_SECONDS = 2.0  # between two of them
+_CHECK_SECONDS = 1.5  # what one may take, and a little more
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,12 +101,12 @@ class SpoolingLog:
         """
         deadline = Deadline(within)
         answers: list[Answer] = [NotAppended("not tried", sent=False)] * len(events)
-        probes = self._breaker.wants_probe()
+        probes = within > _CHECK_SECONDS and self._breaker.wants_probe()
         if not self._breaker.is_open:
             held = {event.partition_key for event, so in zip(events, behind, strict=True) if so}
-            direct = [index for index, event in enumerate(events) if event.partition_key not in held]
+            direct = [index for index, event in enumerate(events) if event.partition_key not in held] if held else None
             await self._appended(events, direct, answers, deadline)
-        rest = _to_be_spooled(events, answers)
+        rest = [] if _all_appended(answers) else _to_be_spooled(events, answers)
         if not rest:
             return Durable(answers)
         if not probes:
@@ -116,19 +117,24 @@ class SpoolingLog:
         return spooled.result()
 
     async def _appended(
-        self, events: Sequence[Event], direct: Sequence[int], answers: list[Answer], deadline: Deadline
+        self, events: Sequence[Event], direct: Sequence[int] | None, answers: list[Answer], deadline: Deadline
     ) -> None:
+        """Try the log for those of `events` that `direct` names, None being all, and write into `answers`."""
+        given = events if direct is None else [events[index] for index in direct]
         bound = min(LOG_SECONDS, deadline.left())
-        if not direct or bound <= 0:
+        if not given or bound <= 0:
             return
         preparation = asyncio.get_running_loop().call_later(_PREPARE_SECONDS, self._spool.prepare)
         try:
-            found = await self._log.append([events[index] for index in direct], within=bound)
+            found = await self._log.append(given, within=bound)
         finally:
             preparation.cancel()
-        for index, answer in zip(direct, found, strict=True):
-            answers[index] = answer
-        if any(isinstance(answer, NotAppended) for answer in found):
+        if direct is None:
+            answers[:] = found
+        else:
+            for index, answer in zip(direct, found, strict=True):
+                answers[index] = answer
+        if not _all_appended(found):
             self._breaker.trip()
 
     async def _spooled(
@@ -159,6 +165,11 @@ class SpoolingLog:
         with contextlib.suppress(Unavailable):
             await self._log.check()
             self._breaker.mend()
+
+
+def _all_appended(answers: Sequence[Answer]) -> bool:
+    # A list: a generator takes three times as long, and this is every request's way.
+    return all([isinstance(answer, Appended) for answer in answers])
 
 
 def _to_be_spooled(events: Sequence[Event], answers: Sequence[Answer]) -> list[int]:

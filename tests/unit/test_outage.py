@@ -241,6 +241,16 @@ async def test_an_absent_log_is_probed_now_and_then_and_never_waited_for_again(r
     assert 15 <= room.log.checked <= 25
 
 
+async def test_a_request_without_the_time_for_a_probe_leaves_it_to_the_next(room: Room) -> None:
+    room.log.away = True
+    await room.append(an_event())
+    room.seconds += 3
+    assert await room.kinds(an_event(), within=1) == ["Spooled"]
+    assert room.log.checked == 0
+    await room.append(an_event())
+    assert room.log.checked == 1
+
+
 async def test_a_log_that_is_back_is_used_by_the_request_after_the_probe(room: Room) -> None:
     room.log.away = True
     await room.append(an_event())
