@@ -94,16 +94,6 @@ async def test_the_largest_event_that_is_accepted_fits_the_log(log: KafkaEventLo
     assert len(await positions(log, event)) == 1
 
 
-async def test_the_producer_is_idempotent_and_waits_for_all_replicas(log: KafkaEventLog) -> None:
-    assert await positions(log, an_event())
-    # Only the producer itself knows: a broker shows neither to its clients.
-    assert log._producer is not None
-    producer = log._producer._inner
-    assert producer._txn_manager.has_pid()
-    assert producer._sender._acks == -1
-    assert not producer._txn_manager.transactional_id
-
-
 async def test_keys_are_placed_as_java_clients_place_them(
     log: KafkaEventLog, endpoints: Endpoints, topic: Topic
 ) -> None:

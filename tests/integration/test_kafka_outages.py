@@ -142,6 +142,7 @@ async def test_a_lost_answer_is_asked_for_again_and_the_event_lies_there_once(wa
     offsets = all_appended(await way.log.append([an_event("during"), an_event("during, too")]))
     all_appended(await way.log.append([an_event("after")]))
     assert way.relay.produced == 4
+    assert way.relay.acks == {-1}
     assert offsets == [1, 2]
     assert await way.held() == ["before", "during", "during, too", "after"]
 

@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from aiokafka.errors import KafkaError
-from aiokafka.producer.message_accumulator import MessageBatch
 
-from shared.adapters.kafka.placement import partition_of
-from shared.adapters.kafka.producer import Producer
+from shared.adapters.kafka.placement import partitions_of
+from shared.adapters.kafka.producer import Batch, Producer
 from shared.events.envelope import encode
 from shared.events.model import Appended, Event, NotAppended, Position
 from shared.events.topics import Topic
@@ -26,11 +25,10 @@ _OLD_SECONDS = 600.0  # MSK's IAM sessions outlive that; load balancers and brok
 class KafkaEventLog:
     """An EventLog with acks=all and idempotence.
 
-    aiokafka's idempotent producer never gives up on a record, and one that has seen a fatal error stays broken. So the
-    bound is ours, and a producer that went over it or failed is dropped with all it still held; what it may already
-    have sent stays unknown, and is reported so. So is one dropped before its use that has not been used for a minute,
-    as after a freeze (its connections may be dead and not know it), or is ten minutes old (it never authenticates
-    again).
+    A producer that has gone over the bound or failed is dropped: it has numbered batches that the broker may lack, and
+    would be refused what comes after them. What it may have sent stays unknown, and is reported so. Dropped before its
+    use is one that has not been used for a minute, as after a freeze (its connections may be dead and not know it), or
+    is ten minutes old (it never authenticates again).
     """
 
     def __init__(
@@ -53,32 +51,29 @@ class KafkaEventLog:
         self._lock = asyncio.Lock()
 
     async def append(self, events: Sequence[Event], *, within: float | None = None) -> list[Appended | NotAppended]:
-        sending = _Sending(events)
+        sending, producer = _Sending(events), None
         try:
             async with asyncio.timeout(self._budget_seconds if within is None else min(self._budget_seconds, within)):
                 producer = await self._connected()
-                sending.queue(producer, self._topic, await producer.partitions(self._topic))
-                await sending.wait()
+                await producer.send(sending.batches(producer.partitions))
         except (KafkaError, OSError) as error:
-            sending.reason = type(error).__name__
+            reason = type(error).__name__
         except TimeoutError:
-            pass
+            reason = "the broker did not answer in time"
         except BaseException:
-            await self._discard(sending.producer)
+            await self._discard(producer)
             raise
-        answers = sending.answers()
-        if sending.is_done:
-            self._idle.touch()
         else:
-            await self._discard(sending.producer)
-        return answers
+            self._idle.touch()
+            return sending.answers("")
+        await self._discard(producer)
+        return sending.answers(reason)
 
     async def check(self) -> None:
         producer: Producer | None = None
         try:
             async with asyncio.timeout(_CHECK_SECONDS):
                 producer = await self._connected()
-                await producer.partitions(self._topic)
                 alive = await producer.is_alive()
         except (KafkaError, OSError, TimeoutError):
             alive = False
@@ -97,6 +92,7 @@ class KafkaEventLog:
             if self._producer is None:
                 producer = Producer(
                     self._bootstrap,
+                    self._topic,
                     client_id=self._client_id,
                     request_seconds=self._budget_seconds * _REQUEST_SHARE,
                 )
@@ -119,70 +115,47 @@ class KafkaEventLog:
 
 
 class _Sending:
-    """Events on their way: which batch holds which of them, in order, and what became of each."""
+    """Events on their way: which batch holds which of them, in order."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self.producer: Producer | None = None
-        self.reason = "the broker did not answer in time"
-        self.is_done = False
         self._events = events
-        self._batches: list[tuple[MessageBatch, int, list[int]]] = []
+        self._batches: list[tuple[Batch, list[int]]] = []
 
-    def queue(self, producer: Producer, topic: str, partitions: int) -> None:
-        """Give all to `producer`, grouped by partition. Nothing is waited for."""
-        self.producer = producer
+    def batches(self, partitions: int) -> list[Batch]:
+        """All events, in batches by partition."""
+        keys = [f"{event.tenant}/{event.partition_key}".encode() for event in self._events]
         groups: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
-        for index, event in enumerate(self._events):
-            key = f"{event.tenant}/{event.partition_key}".encode()
-            groups[partition_of(key, partitions)].append((index, key))
+        for index, (key, partition) in enumerate(zip(keys, partitions_of(keys, partitions), strict=True)):
+            groups[partition].append((index, key))
         for partition, members in groups.items():
-            self._queue_partition(producer, topic, partition, members)
+            self._fill(partition, members)
+        return [batch for batch, _ in self._batches]
 
-    def _queue_partition(
-        self, producer: Producer, topic: str, partition: int, members: list[tuple[int, bytes]]
-    ) -> None:
-        batch, indexes = producer.new_batch(), list[int]()
+    def _fill(self, partition: int, members: list[tuple[int, bytes]]) -> None:
+        batch, indexes = Batch(partition), list[int]()
+        self._batches.append((batch, indexes))
         for index, key in members:
             event = self._events[index]
             value, timestamp = encode(event), _milliseconds(event)
-            if batch.append(timestamp=timestamp, key=key, value=value) is None:
-                self._batches.append((producer.queue(batch, topic, partition), partition, indexes))
-                batch, indexes = producer.new_batch(), []
-                batch.append(timestamp=timestamp, key=key, value=value)
+            if not batch.add(key, value, timestamp):
+                batch, indexes = Batch(partition), []
+                self._batches.append((batch, indexes))
+                batch.add(key, value, timestamp)
             indexes.append(index)
-        self._batches.append((producer.queue(batch, topic, partition), partition, indexes))
 
-    async def wait(self) -> None:
-        """Until each batch is acknowledged or has failed."""
-        if self._batches:
-            await asyncio.wait([batch.future for batch, _, _ in self._batches])
-
-    def answers(self) -> list[Appended | NotAppended]:
-        """What is known of each event by now."""
+    def answers(self, reason: str) -> list[Appended | NotAppended]:
+        """What is known of each event by now, and why not more."""
         found: dict[int, Appended | NotAppended] = {}
-        for batch, partition, indexes in self._batches:
-            base = self._base(batch)
+        for batch, indexes in self._batches:
+            base = batch.base
             if base is not None:
                 for place, index in enumerate(indexes):
-                    found[index] = Appended(Position(partition, base + place))
-            elif self.producer is not None and self.producer.may_be_in_log(batch):
-                unknown = NotAppended(self.reason)
+                    found[index] = Appended(Position(batch.partition, base + place))
+            elif batch.may_be_in_log:
+                unknown = NotAppended(reason)
                 found.update((index, unknown) for index in indexes)
-        self.is_done = len(found) == len(self._events) and all(type(answer) is Appended for answer in found.values())
-        absent = NotAppended(self.reason, sent=False)
+        absent = NotAppended(reason, sent=False)
         return [found.get(index, absent) for index in range(len(self._events))]
-
-    def _base(self, batch: MessageBatch) -> int | None:
-        """The offset of the batch's first record, once it is acknowledged."""
-        future = batch.future
-        if not future.done() or future.cancelled():
-            return None
-        if error := future.exception():
-            self.reason = type(error).__name__
-            return None
-        # A broker that no longer remembers where a repeated batch lies acknowledges it without a place: unknown, too.
-        base: int = future.result().offset
-        return base if base >= 0 else None
 
 
 def _milliseconds(event: Event) -> int:
