@@ -12,6 +12,7 @@ from shared.runtime.receipts import Batch, Single
 
 # In ECMAScript's words, as JSON Schema wants them; the checks themselves are in `shared/events/draft.py`.
 _PLAIN_TEXT = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+_URI = r"^([A-Za-z0-9_.~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+$"
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _PLAIN_TEXT}
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": _PLAIN_TEXT}
 _ID: Schema = _NAME | {"not": {"enum": [".", "..", "batch", "validate"]}}
@@ -49,7 +50,7 @@ _CLOUD_EVENT: Schema = {
         "partitionkey": _TEXT | {"description": "Events of one key keep their order."},
         "traceparent": _TEXT | {"description": "The trace that the event's producer began."},
         "expirytime": _TIME | {"description": "An event that is past this is refused."},
-        "dataref": {"type": "string", "maxLength": 1024, "description": "Where the data is.", "pattern": "^[!-~]+$"},
+        "dataref": {"type": "string", "maxLength": 1024, "pattern": _URI, "description": "Where the data is."},
     },
     "not": {"required": ["data", "data_base64"]},
     "additionalProperties": {
@@ -115,7 +116,8 @@ _QUOTA = {
 _DEGRADED = {
     "Degraded": header(
         "What could not be done: `dedup` (an event sent twice is single for its day only), `schemas` (types were not "
-        "known), `order` (see `overtakes`), `idempotency` (the key was not looked at)."
+        "known), `order` (events may be ahead of older ones of their key that were spooled), `idempotency` (the key "
+        "was not looked at)."
     )
 }
 _TOLD = {

@@ -8,14 +8,14 @@ from shared.events.formats import is_batch, parse_batch, parse_event
 from shared.events.ingest import Caller
 from shared.events.limits import LIMITS
 from shared.runtime import receipts
-from shared.runtime.http import deadline_of, json_response, trace_of
+from shared.runtime.http import deadline_of, json_response, new_router, trace_of
 from shared.runtime.idempotency import once
 from shared.runtime.parameters import applied, only_errors, wait_seconds
 
 
 def routes(parts: Parts) -> APIRouter:
     """The routes over `parts`."""
-    router = APIRouter()
+    router = new_router()
 
     @router.post("/v1/events")
     async def post_event(request: Request) -> Response:
@@ -55,15 +55,15 @@ def routes(parts: Parts) -> APIRouter:
         return receipts.single(accepted, trace_of(request).trace_id)
 
     @router.get("/v1/limits")
-    async def limits() -> Response:
+    async def limits(_: Request) -> Response:
         return json_response(LIMITS)
 
     @router.get("/health/live")
-    async def live() -> Response:
+    async def live(_: Request) -> Response:
         return json_response({"status": "live"})
 
     @router.get("/health/ready")
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         await parts.log.check()
         return json_response({"status": "ready", "log": "ready"})
 

@@ -43,16 +43,20 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Compatibility": {
         "type": "object",
-        "required": ["compatible", "compatibility", "breaks"],
+        "required": ["compatible", "compatibility", "against", "breaks"],
         "properties": {
             "compatible": {"type": "boolean"},
             "compatibility": _COMPATIBILITY,
+            "against": {"type": ["integer", "null"], "description": "The version that was compared; null: no such."},
             "breaks": {
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "required": ["pointer", "code", "detail"],
-                    "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
+                    "required": ["promise", "pointer", "code", "detail"],
+                    "properties": {
+                        "promise": {"type": "string", "enum": ["backward", "forward"]},
+                        **{name: {"type": "string"} for name in ("pointer", "code", "detail")},
+                    },
                 },
             },
         },
@@ -80,13 +84,30 @@ _TYPE = _DEFINITION | {
 _BREAKS = {
     "compatible": False,
     "compatibility": "backward",
-    "breaks": [{"pointer": "/required", "code": "required", "detail": "Member /customer was optional."}],
+    "against": 1,
+    "breaks": [
+        {
+            "promise": "backward",
+            "pointer": "/required",
+            "code": "required",
+            "detail": "Member /customer was optional.",
+        }
+    ],
 }
 _NAME = parameter(
     "path", "type", "The type's name.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,60}$"}, required=True
 )
 _NUMBER = parameter("path", "number", "The version.", {"type": "integer", "minimum": 1}, required=True)
-_ETAG = {"ETag": header("Changes whenever the answer does.")}
+_BEFORE = parameter(
+    "query", "before", "Those before this version.", {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+)
+_IF_MATCH = parameter(
+    "header",
+    "If-Match",
+    "Make a new version only if the last one has this ETag.",
+    {"type": "string", "examples": ['"1"', "*"]},
+)
+_ETAG = {"ETag": header("The version's number, in quotes.")}
 _BODY = body({"application/json": (reference("Definition"), {"definition": _DEFINITION})}, "What is asked of the type.")
 
 
@@ -98,6 +119,15 @@ def _list_of(member: str) -> Schema:
     items = {"type": "array", "items": reference("EventType")}
     return {"type": "object", "required": [member], "properties": {member: items}}
 
+
+_PAGE: Schema = {
+    "type": "object",
+    "required": ["versions", "next"],
+    "properties": {
+        "versions": {"type": "array", "items": reference("EventType")},
+        "next": {"type": ["integer", "null"]},
+    },
+}
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v1/event-types"): {
@@ -114,12 +144,12 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "summary": "Define an event type",
         "description": "A change makes a new version; what is current already is not made again.",
         "tags": ["event types"],
-        "parameters": [_NAME],
+        "parameters": [_NAME, _IF_MATCH],
         "requestBody": _BODY,
         "responses": {
             "200": _shown("This is the current version already."),
             "201": _shown("A new version was made."),
-            **problems(400, 401, 409, 422, 503),
+            **problems(400, 401, 409, 412, 422, 503),
         },
     },
     ("GET", "/v1/event-types/{type}"): {
@@ -131,12 +161,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     },
     ("GET", "/v1/event-types/{type}/versions"): {
         "operationId": "getEventTypeVersions",
-        "summary": "All versions of an event type",
+        "summary": "The versions of an event type",
+        "description": "The newest first, 50 at once. `next` is the `before` of the page that follows.",
         "tags": ["event types"],
-        "parameters": [_NAME],
+        "parameters": [_NAME, _BEFORE],
         "responses": {
-            "200": answer("The versions, oldest first.", _list_of("versions"), {"versions": [_TYPE]}),
-            **problems(401, 404, 503),
+            "200": answer("A page.", _PAGE, {"versions": [_TYPE], "next": None}),
+            **problems(401, 404, 422, 503),
         },
     },
     ("GET", "/v1/event-types/{type}/versions/{number}"): {
@@ -155,7 +186,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "requestBody": _BODY,
         "responses": {
             "200": answer("What would break.", reference("Compatibility"), _BREAKS),
-            **problems(400, 401, 404, 422, 503),
+            **problems(400, 401, 422, 503),
         },
     },
     ("GET", "/openapi.json"): {

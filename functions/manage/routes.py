@@ -1,6 +1,7 @@
 """Event types: PUT and GET /v1/event-types/{type}, its versions, a check of what would break; and the documents."""
 
-import hashlib
+import re
+from collections.abc import Container
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,30 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from functions.manage.wiring import Parts
 from shared.access.model import Principal
 from shared.eventtypes.asyncapi import asyncapi
+from shared.eventtypes.definitions import read_definition, require_name
 from shared.eventtypes.model import EventType
-from shared.eventtypes.registry import read_definition, require_name
-from shared.runtime.http import json_response
+from shared.kit.errors import Fault, Unprocessable
+from shared.kit.pointer import escape
+from shared.runtime.http import json_response, new_router
 
 _OPENAPI = Path(__file__).parent / "openapi.json"  # written by functions/openapi.py
 _TYPE = "/v1/event-types/{type_}"
 
+_NUMBER = re.compile("[0-9]{1,9}")
+_TAGS = re.compile(r'(?:^|,)\s*"([0-9]{1,9})"\s*(?=$|,)')
+
 
 def routes(parts: Parts) -> APIRouter:
     """The routes over `parts`."""
-    router = APIRouter()
+    router = new_router()
 
     @router.put(_TYPE)
     async def put_type(request: Request, type_: str) -> Response:
         principal = await _principal(parts, request)
-        definition = read_definition(await request.body())
-        made, is_new = await parts.registry.put(principal.tenant, principal.name, require_name(type_), definition)
+        name, definition = require_name(type_), read_definition(await request.body())
+        made, is_new = await parts.registry.put(
+            principal.tenant, principal.name, name, definition, expected=_expected(request)
+        )
         return _shown(made, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
     @router.get("/v1/event-types")
@@ -40,13 +48,13 @@ def routes(parts: Parts) -> APIRouter:
     @router.get(_TYPE)
     async def get_type(request: Request, type_: str) -> Response:
         principal = await _principal(parts, request)
-        return _shown(await parts.registry.get(principal.tenant, type_))
+        return _shown_unless_known(request, await parts.registry.get(principal.tenant, type_))
 
     @router.get(_TYPE + "/versions")
     async def get_versions(request: Request, type_: str) -> Response:
         principal = await _principal(parts, request)
-        versions = await parts.registry.versions(principal.tenant, type_)
-        return json_response({"versions": [_view(each) for each in versions]})
+        page, following = await parts.registry.versions(principal.tenant, type_, before=_before(request))
+        return json_response({"versions": [_view(each) for each in page], "next": following})
 
     @router.get(_TYPE + "/versions/{number_}")
     async def get_version(request: Request, type_: str, number_: str) -> Response:
@@ -56,12 +64,11 @@ def routes(parts: Parts) -> APIRouter:
     @router.post(_TYPE + "/check")
     async def check(request: Request, type_: str) -> Response:
         principal = await _principal(parts, request)
-        definition = read_definition(await request.body())
-        mode, breaks = await parts.registry.check(principal.tenant, type_, definition)
-        return json_response({"compatible": not breaks, "compatibility": mode, "breaks": breaks})
+        name, definition = require_name(type_), read_definition(await request.body())
+        return json_response(await parts.registry.check(principal.tenant, name, definition))
 
     @router.get("/openapi.json")
-    async def get_openapi() -> Response:
+    async def get_openapi(_: Request) -> Response:
         return json_response(_OPENAPI.read_bytes())
 
     @router.get("/asyncapi.json")
@@ -70,7 +77,7 @@ def routes(parts: Parts) -> APIRouter:
         return json_response(asyncapi(await parts.registry.all(principal.tenant)))
 
     @router.get("/docs")
-    async def get_docs() -> Response:
+    async def get_docs(_: Request) -> Response:
         # Relative, because a gateway's stage stands before our paths.
         return get_swagger_ui_html(openapi_url="openapi.json", title="Millrace")
 
@@ -82,7 +89,29 @@ async def _principal(parts: Parts, request: Request) -> Principal:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0  # which no version has
+    return int(text) if _NUMBER.fullmatch(text) else 0  # which no version has
+
+
+def _expected(request: Request) -> Container[int] | None:
+    """The numbers that the last version may have for the request to be applied (RFC 9110, 13.1); 0 is no version."""
+    if request.headers.get("if-none-match") == "*":
+        return (0,)
+    given = request.headers.getlist("if-match")
+    if not given:
+        return None
+    return range(1, 10**9) if given == ["*"] else [int(number) for number in _TAGS.findall(",".join(given))]
+
+
+def _before(request: Request) -> int | None:
+    given = request.query_params.multi_items()
+    faults = [
+        Fault(f"/{escape(name)}", "unknown_parameter", "Known here: before.") for name, _ in given if name != "before"
+    ]
+    if not faults and (len(given) > 1 or any(not _NUMBER.fullmatch(text) for _, text in given)):
+        faults.append(Fault("/before", "parameter", "Use the number of a version, once."))
+    if faults:
+        raise Unprocessable("The query is not understood.", faults=tuple(faults))
+    return int(given[0][1]) if given else None
 
 
 def _view(version: EventType) -> dict[str, Any]:
@@ -95,6 +124,15 @@ def _view(version: EventType) -> dict[str, Any]:
     }
 
 
+def _shown_unless_known(request: Request, version: EventType) -> Response:
+    if request.headers.get("if-none-match") == _tag(version):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": _tag(version)})
+    return _shown(version)
+
+
+def _tag(version: EventType) -> str:
+    return f'"{version.version}"'  # a version never changes
+
+
 def _shown(version: EventType, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    body = msgspec.json.encode(_view(version))
-    return json_response(body, status, {"etag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'})
+    return json_response(_view(version), status, {"etag": _tag(version)})

@@ -17,7 +17,7 @@ from shared.events.ports import EventFilter
 from shared.events.query import PageRequest
 from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
-from shared.runtime.http import json_response
+from shared.runtime.http import json_response, new_router
 
 
 class _Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ _RULES = {
 
 def routes(parts: Parts) -> APIRouter:
     """The routes over `parts`."""
-    router = APIRouter()
+    router = new_router()
 
     @router.get("/v1/events/{id_:path}")
     async def get_event(request: Request, id_: str) -> Response:

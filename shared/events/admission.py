@@ -104,7 +104,7 @@ class Backlog(Protocol):
 
         A key with a newer object's mark keeps it, and the answer is False: that object was put earlier by a clock that
         is ahead, and comes to the log later. Never raises, bounded by 200 ms. Marks lapse when none was made for the
-        tenant for a day.
+        tenant for 14 days.
         """
         ...
 

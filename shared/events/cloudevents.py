@@ -11,10 +11,11 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from shared.events.draft import Draft, Extension, Name, Parsed, Text, draft_faults
+from shared.events.draft import Draft, Extension, Long, Parsed, Short, draft_faults, text_faults
 from shared.events.faults import UNREADABLE, fault_of
 from shared.events.limits import MAX_EVENT_BYTES, MAX_EXTENSIONS
-from shared.events.media import charset_of, is_json, is_text, media_type_of
+from shared.events.media import UTF8, charset_of, is_json, is_text, media_type_of
+from shared.events.members import QUOTE, quotes_in, repeated
 from shared.events.model import NO_DATA, Moment, written
 from shared.kit.errors import Fault
 from shared.kit.pointer import escape
@@ -27,43 +28,60 @@ TAKEN = frozenset(
 
 _INT32 = range(-(2**31), 2**31)  # CloudEvents 1.0, "Type System", Integer
 _QUOTED_PAIR = re.compile(r"\\(.)", re.S)
-_URI_REFERENCE = re.compile(r"[!-~]+")  # RFC 3986 has no spaces and no other than ASCII characters
+_URI_REFERENCE = re.compile(r"(?:[\w.~:/?#\[\]@!$&'()*+,;=-]|%[0-9a-f]{2})+", re.I | re.A)  # characters of RFC 3986
 _PREFIX = "ce-"
 
 
-class _CloudEvent(msgspec.Struct):
+class CloudEvent(msgspec.Struct, gc=False):
+    """The attributes that CloudEvents 1.0 names, by their types."""
+
     specversion: Literal["1.0"]
-    type: Name
-    id: Name
-    source: Text
-    subject: Text | None = None
+    type: Short
+    id: Short
+    source: Long
+    subject: Long | None = None
     time: Moment | None = None
-    datacontenttype: Name | None = None
-    dataschema: Text | None = None
+    datacontenttype: Short | None = None
+    dataschema: Long | None = None
     data: msgspec.Raw = NO_DATA
     data_base64: Annotated[str, msgspec.Meta(max_length=MAX_EVENT_BYTES)] | None = None
 
 
-_ATTRIBUTES = frozenset(_CloudEvent.__struct_fields__)
-_CLOUD_EVENT_DECODER = msgspec.json.Decoder(_CloudEvent)
+_ATTRIBUTES = frozenset(CloudEvent.__struct_fields__)
+_CLOUD_EVENT_DECODER = msgspec.json.Decoder(CloudEvent)
 _MEMBERS_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _EXTENSION_DECODER = msgspec.json.Decoder(Extension | None)
 _ANY_DECODER = msgspec.json.Decoder(msgspec.Raw)
 
 
-def structured(body: bytes | memoryview, at: str, now: datetime) -> Parsed:
-    """The JSON event format. Members that are no attributes are extensions; one that is null is absent."""
+def structured(body: bytes, at: str, now: datetime, *, looked_at: bool = False) -> Parsed:
+    """The JSON event format. Members that are no attributes are extensions; one that is null is absent.
+
+    `looked_at`: see `draft_faults`.
+    """
     try:
         event = _CLOUD_EVENT_DECODER.decode(body)
         members = _MEMBERS_DECODER.decode(body)
     except UNREADABLE as error:
         return None, [fault_of(error, at)]
+    draft, faults = complete(event, members, at, now, looked_at=looked_at)
+    if body.count(QUOTE) != quotes_in(members):
+        faults += repeated(body, at)
+    return draft, faults
+
+
+def complete(
+    event: CloudEvent, members: dict[str, msgspec.Raw], at: str, now: datetime, *, looked_at: bool = False
+) -> Parsed:
+    """The draft that `event` and those of all its `members` that are extensions make."""
     extensions, faults = _extensions({name: raw for name, raw in members.items() if name not in _ATTRIBUTES}, at)
     if event.data_base64 is not None:
         faults += _base64_faults(event.data_base64, has_data=written(event.data) not in (None, b"null"), at=at)
     data = event.data if event.data_base64 is None else NO_DATA
     draft = _draft(event, extensions, data, event.data_base64, event.datacontenttype, at)
-    return draft, faults + _extension_faults(extensions, at, now) + draft_faults(draft, at)
+    if extensions:
+        faults += _extension_faults(extensions, at, now)
+    return draft, faults + draft_faults(draft, at, looked_at=looked_at)
 
 
 def is_binary(headers: Sequence[tuple[str, str]]) -> bool:
@@ -74,7 +92,8 @@ def is_binary(headers: Sequence[tuple[str, str]]) -> bool:
 def binary(body: bytes, headers: Sequence[tuple[str, str]], content_type: str | None, now: datetime) -> Parsed:
     """The binary mode: attributes from `ce-` headers, data as the content type says, kept exactly.
 
-    JSON stays JSON and text in UTF-8 becomes a JSON string; all else, text with U+0000 too, goes into `data_base64`.
+    JSON stays JSON, also where no content type is given, and text in UTF-8 becomes a JSON string. All else goes into
+    `data_base64`, and so does text that storage would refuse (U+0000) or that escapes would make much larger.
     A fault points to where the attribute would stand in the structured mode.
     """
     values, faults = _values(headers)
@@ -84,7 +103,7 @@ def binary(body: bytes, headers: Sequence[tuple[str, str]], content_type: str | 
     if faults:
         return None, faults
     try:
-        event = msgspec.convert(attributes, _CloudEvent)
+        event = msgspec.convert(attributes, CloudEvent)
     except msgspec.ValidationError as error:
         return None, [fault_of(error, "")]
     own = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in values.items() if name not in _ATTRIBUTES}
@@ -92,13 +111,13 @@ def binary(body: bytes, headers: Sequence[tuple[str, str]], content_type: str | 
     data, encoded, found = _data(body, content_type)
     draft = _draft(event, extensions, data, encoded, content_type, "")
     faults += found
-    if content_type is not None and (len(content_type) > 255 or not content_type.isprintable()):
+    if content_type is not None and len(content_type) > 255:
         faults.append(Fault("/datacontenttype", "length", "Keep the content type within 255 characters."))
     return draft, faults + _extension_faults(extensions, "", now) + (draft_faults(draft, "") if not found else [])
 
 
 def _draft(
-    event: _CloudEvent,
+    event: CloudEvent,
     extensions: dict[str, str | int | bool],
     data: msgspec.Raw,
     data_base64: str | None,
@@ -112,7 +131,7 @@ def _draft(
         source=event.source,
         subject=event.subject,
         time=event.time,
-        key=None if key is None else str(key),
+        key=key if isinstance(key, str) else None,
         datacontenttype=content_type,
         dataschema=event.dataschema,
         data=data,
@@ -146,21 +165,32 @@ def _data(body: bytes, content_type: str | None) -> tuple[msgspec.Raw, str | Non
     if not body:
         return NO_DATA, None, []
     media_type = media_type_of(content_type)
-    if is_json(media_type):
+    json = _json(body) if content_type is None or is_json(media_type) else NO_DATA
+    if isinstance(json, Fault) and content_type is not None:
+        return NO_DATA, None, [json]
+    if isinstance(json, msgspec.Raw) and written(json) is not None:
+        return json, None, []
+    encoded = b2a_base64(body, newline=False)
+    if is_text(media_type) and charset_of(content_type) in UTF8 and b"\0" not in body:
         try:
-            body.decode()
-            _ANY_DECODER.decode(body)
-        except UNREADABLE as error:
-            return NO_DATA, None, [fault_of(error, "/data")]
+            text = msgspec.json.encode(body.decode())
         except UnicodeDecodeError:
-            return NO_DATA, None, [Fault("/data", "utf8", "Send JSON in UTF-8.")]
-        return msgspec.Raw(body.strip(b" \t\r\n")), None, []
-    if is_text(media_type) and charset_of(content_type) in (None, "utf-8", "utf8", "us-ascii") and b"\0" not in body:
-        try:
-            return msgspec.Raw(msgspec.json.encode(body.decode())), None, []
-        except UnicodeDecodeError:
-            pass  # kept exactly, as bytes
-    return NO_DATA, b2a_base64(body, newline=False).decode(), []
+            text = b""  # kept exactly, as bytes
+        # Escapes may make text six times as long: as bytes it grows by a third.
+        if 0 < len(text) <= max(len(encoded), MAX_EVENT_BYTES):
+            return msgspec.Raw(text), None, []
+    return NO_DATA, encoded.decode(), []
+
+
+def _json(body: bytes) -> msgspec.Raw | Fault:
+    try:
+        body.decode()
+        _ANY_DECODER.decode(body)
+    except UNREADABLE as error:
+        return fault_of(error, "/data")
+    except UnicodeDecodeError:
+        return Fault("/data", "utf8", "Send JSON in UTF-8.")
+    return msgspec.Raw(body.strip(b" \t\r\n"))
 
 
 def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str | int | bool], list[Fault]]:
@@ -169,29 +199,29 @@ def _extensions(members: dict[str, msgspec.Raw], at: str) -> tuple[dict[str, str
     if len(members) > MAX_EXTENSIONS:
         return found, [Fault(at, "extensions", f"Use at most {MAX_EXTENSIONS} extension attributes.")]
     for name, raw in members.items():
-        where = f"{at}/{escape(name)}"
         if not _EXTENSION_NAME.fullmatch(name) or name in TAKEN:
             rule = "Name an extension attribute with 1 to 20 of a-z and 0-9, and not like a member of ours."
-            faults.append(Fault(where, "unknown_field", rule))
+            faults.append(Fault(f"{at}/{escape(name)}", "unknown_field", rule))
             continue
         try:
             value = _EXTENSION_DECODER.decode(raw)
         except UNREADABLE as error:
-            faults.append(fault_of(error, where))
+            faults.append(fault_of(error, f"{at}/{name}"))
             continue
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 7.0 is an integer in JSON
         if isinstance(value, float):
-            faults.append(Fault(where, "type", "Expected bool | int | str | null."))
+            faults.append(Fault(f"{at}/{name}", "type", "Expected bool | int | str | null."))
         elif isinstance(value, int) and value not in _INT32:
-            faults.append(Fault(where, "number", "Keep an integer attribute within 32 bits."))
+            faults.append(Fault(f"{at}/{name}", "number", "Keep an integer attribute within 32 bits."))
         elif value is not None:
             found[name] = value
+            faults += text_faults(value, f"{at}/{name}")
     return found, faults
 
 
 def _extension_faults(extensions: dict[str, str | int | bool], at: str, now: datetime) -> list[Fault]:
-    """Extensions that mean something here: `expirytime`, `dataref`, `partitionkey` (CloudEvents, documented ones)."""
+    """Extensions that mean something here (CloudEvents 1.0.2, "Documented extensions"): all of them are strings."""
     faults = []
     if (expiry := extensions.get("expirytime")) is not None:
         try:
@@ -199,11 +229,12 @@ def _extension_faults(extensions: dict[str, str | int | bool], at: str, now: dat
                 faults.append(Fault(f"{at}/expirytime", "expired", "The event expired before it came here."))
         except msgspec.ValidationError:
             faults.append(Fault(f"{at}/expirytime", "time", "Use an RFC 3339 date and time with an offset."))
-    reference = extensions.get("dataref")
-    if reference is not None and not _URI_REFERENCE.fullmatch(str(reference)):
+    reference = extensions.get("dataref", "#")
+    if not isinstance(reference, str) or not _URI_REFERENCE.fullmatch(reference):
         faults.append(Fault(f"{at}/dataref", "uri", "Use a URI-reference (RFC 3986)."))
-    if extensions.get("partitionkey") == "":
-        faults.append(Fault(f"{at}/partitionkey", "length", "Give a partition key, or leave the attribute out."))
+    key = extensions.get("partitionkey", "-")
+    if not isinstance(key, str) or key == "":
+        faults.append(Fault(f"{at}/partitionkey", "key", "Use a string that is not empty, or leave it out."))
     return faults
 
 

@@ -1,5 +1,6 @@
 """An event as its sender wrote it, checked but not yet ours."""
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -13,8 +14,16 @@ from shared.kit.errors import Fault, Invalid
 _PLAIN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_PLAIN)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=_PLAIN)]
-Extension = Annotated[str, msgspec.Meta(max_length=1024, pattern=_PLAIN)] | int | float | bool
 
+# The same without the pattern, which cost 1.5 of an event's 7 us: `draft_faults` finds what it would.
+Short = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Long = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+Extension = Annotated[str, msgspec.Meta(max_length=1024)] | int | float | bool
+
+# CloudEvents 1.0, "Type System", String: no control characters, and no noncharacters of Unicode.
+_NONCHARACTERS = "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+_DISALLOWED = re.compile(f"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef{_NONCHARACTERS}]")
+_TEXTS = ("type", "id", "source", "subject", "datacontenttype", "dataschema")
 
 # What a client makes of /v1/events/<id> is another place for these: a dot segment, or a route of ours.
 _UNREADABLE_IDS = frozenset({".", "..", "batch", "validate"})
@@ -52,7 +61,7 @@ type Parsed = tuple[Draft | None, list[Fault]]
 
 
 def draft_faults(draft: Draft, at: str, *, looked_at: bool = False) -> list[Fault]:
-    """What a type alone cannot say: the time's range, and data that storage would refuse.
+    """What a type alone cannot say: characters, the time's range, and data that storage would refuse.
 
     `looked_at`: the data is known to be no suspect (`content.is_suspect`).
     """
@@ -61,4 +70,21 @@ def draft_faults(draft: Draft, at: str, *, looked_at: bool = False) -> list[Faul
         faults.append(Fault(f"{at}/time", "time", "Use a time between the years 2 and 9998."))
     if draft.id in _UNREADABLE_IDS:
         faults.append(Fault(f"{at}/id", "id", "Choose another id: the event could not be read back by this one."))
+    texts = f"{draft.type}{draft.id}{draft.source}{draft.subject}{draft.key}{draft.datacontenttype}{draft.dataschema}"
+    if not texts.isprintable():
+        # A key that came as an extension was looked at as such.
+        names = _TEXTS if "partitionkey" in draft.extensions else (*_TEXTS, "key")
+        faults += [fault for name in names for fault in text_faults(getattr(draft, name), f"{at}/{name}")]
     return faults
+
+
+def is_in_order(draft: Draft) -> bool:
+    """Whether `draft_faults` finds nothing, where data is no suspect and texts cannot hold what they may not."""
+    return (draft.time is None or draft.time.year in YEARS) and draft.id not in _UNREADABLE_IDS
+
+
+def text_faults(text: object, at: str) -> list[Fault]:
+    """Whether `text`, if it is one, holds characters that no attribute may."""
+    if not isinstance(text, str) or text.isprintable() or _DISALLOWED.search(text) is None:
+        return []
+    return [Fault(at, "characters", "Remove control characters.")]

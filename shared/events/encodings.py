@@ -1,7 +1,7 @@
 """Content encodings, undone within a bound: a small body must not become a large one in memory."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from backports import zstd
 
@@ -15,7 +15,7 @@ _ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
 _SLICE = 64 * 1024
 
 
-def decoded(body: bytes, headers: Mapping[str, str], too_large: Fault, limit: int) -> bytes:
+def decoded(body: bytes, headers: Sequence[tuple[str, str]], too_large: Fault, limit: int) -> bytes:
     """The body without its content encoding. Never holds more of it than `limit` bytes and one slice of 64 KiB.
 
     Raises:
@@ -23,7 +23,8 @@ def decoded(body: bytes, headers: Mapping[str, str], too_large: Fault, limit: in
         TooLarge: more than `limit` bytes when decoded; `too_large` is its fault.
         Malformed: the bytes are not what their encoding says, end too early, or go on after their end.
     """
-    encoding = headers.get("content-encoding", "identity").strip().lower()
+    # Sent several times they are one list (RFC 9110, 5.3), and more than one encoding is not read.
+    encoding = ",".join(value for name, value in headers if name == "content-encoding").strip().lower()
     if encoding in ("identity", ""):
         plain = body
     elif encoding in ("gzip", "x-gzip"):

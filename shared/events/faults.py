@@ -1,12 +1,13 @@
 """What a decoder found wrong, in our words: they name types, limits and member names, never values."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from shared.events.limits import MAX_NESTING
-from shared.kit.errors import Fault
+from shared.kit.errors import Fault, Invalid, Malformed, TooLarge, Unprocessable
 from shared.kit.pointer import escape
 
 UNREADABLE = (msgspec.DecodeError, RecursionError)
@@ -41,3 +42,13 @@ def fault_of(error: msgspec.DecodeError | RecursionError, at: str) -> Fault:
                 detail.format(rule=str(groups.get("rule", "")).replace("`", "")),
             )
     return Fault(place, "value", "This value is not allowed here.")
+
+
+_KINDS: dict[str, type[Invalid]] = {"json": Malformed, "utf8": Malformed, "event_too_large": TooLarge}
+
+
+def refusal_of(detail: str, faults: Sequence[Fault]) -> Invalid:
+    """The failure that `faults` amount to: Unprocessable, where they are not all of one kind that says more."""
+    kinds = {_KINDS.get(fault.code, Unprocessable) for fault in faults}
+    kind = kinds.pop() if len(kinds) == 1 else Unprocessable
+    return kind(detail, faults=tuple(faults))

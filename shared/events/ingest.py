@@ -104,6 +104,8 @@ class Ingest:
             again = await self._admission.admit(tenant, asked, claim=room.claim, counted=False)
             for index, verdict in zip(open_, again.verdicts, strict=True):
                 admitted.verdicts[index] = verdict
+            if again.degraded:
+                admitted = msgspec.structs.replace(admitted, degraded=True)
         return admitted
 
     async def _append(self, room: "_Request", let_in: Sequence["_LetIn"], deadline: Deadline) -> None:
@@ -223,10 +225,11 @@ class _Request:
             repeated = Status.DUPLICATE if original.status.is_durable else original.status
             self.receipts[index] = msgspec.structs.replace(original, status=repeated)
         receipts = [self.receipts[index] for index in range(len(self.receipts))]
+        alone = admitted is not None and admitted.degraded  # then nobody said either what is in the spool
         degraded = {
             "schemas": not self._ruleset.known,
-            "dedup": self.dedup_lost or (admitted is not None and admitted.degraded),
-            "order": any(receipt.overtakes for receipt in receipts),
+            "dedup": self.dedup_lost or alone,
+            "order": alone or any(receipt.overtakes for receipt in receipts),
         }
         return Accepted(
             receipts=receipts,

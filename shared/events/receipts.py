@@ -56,7 +56,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The receipts of a request, in the order of its events.
 
     `degraded` names what could not be done for it: `dedup` (an event sent twice is single for its day only), `schemas`
-    (types were not known, so nothing was validated), `order` (see `Receipt.overtakes`).
+    (types were not known, so nothing was validated), `order` (events may be ahead of older ones of their key that are
+    in the spool: those that `Receipt.overtakes` names, or, where nobody could be asked, any).
     """
 
     receipts: list[Receipt]

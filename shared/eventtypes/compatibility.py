@@ -133,9 +133,7 @@ class _Comparison:
             if not all(self._same_member(old, new, each) for each in (old.keys() | new.keys()) - _SILENT):
                 yield Break(below(at, name), "undecided", "Something has changed beside this keyword.")
 
-    def _branches(
-        self, whole: Any, old: dict[str, Any], new: dict[str, Any], at: str, depth: int
-    ) -> Iterator[Break]:
+    def _branches(self, whole: Any, old: dict[str, Any], new: dict[str, Any], at: str, depth: int) -> Iterator[Break]:
         for index, each in enumerate(new.get("allOf", ())):
             candidates = [*old.get("allOf", ()), whole]
             if not any(self._takes(before, each, depth + 1) for before in candidates):
@@ -192,7 +190,9 @@ def _have_equal_definitions(old: Document, new: Document) -> bool:
     if not isinstance(old.root, dict) or not isinstance(new.root, dict):
         return False
     names = ("$defs", "definitions")
-    references = [str(schema["$ref"]) for document in (old, new) for _, schema in document.schemas() if "$ref" in schema]
+    references = [
+        str(schema["$ref"]) for document in (old, new) for _, schema in document.schemas() if "$ref" in schema
+    ]
     inside = tuple(f"#/{name}/" for name in names)
     return all(reference.startswith(inside) for reference in references) and all(
         same(old.root.get(name), new.root.get(name)) for name in names

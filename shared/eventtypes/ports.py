@@ -5,6 +5,9 @@ from typing import Protocol
 
 from shared.eventtypes.model import EventType
 
+PAGE = 50
+"""Versions that are read at once: with schemas of 64 KiB they stay within the 6 MB of a Lambda's answer."""
+
 
 class TypeReader(Protocol):
     """What is current."""
@@ -29,8 +32,16 @@ class TypeStore(TypeReader, Protocol):
         """
         ...
 
-    async def versions(self, tenant: str, type_: str) -> list[EventType]:
-        """All versions of a type, oldest first, at most the last 1,000.
+    async def version(self, tenant: str, type_: str, number: int | None = None) -> EventType | None:
+        """A version of a type, the last one where no number is given; None where there is none.
+
+        Raises:
+            Unavailable: the store is away.
+        """
+        ...
+
+    async def versions(self, tenant: str, type_: str, *, before: int | None = None) -> list[EventType]:
+        """The versions of a type, the newest first, at most `PAGE` of them: the last ones, or those before a number.
 
         Raises:
             Unavailable: the store is away.

@@ -1,20 +1,22 @@
 """Defining event types: a change is a new version, and keeps what the one before it promised."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container
+from typing import Any, Literal
 
 import msgspec
 
-from shared.events.draft import Name
-from shared.events.faults import UNREADABLE, fault_of
-from shared.eventtypes.compatibility import Break, breaks
+from shared.eventtypes.compatibility import MAX_BREAKS, breaks, same
 from shared.eventtypes.model import Compatibility, Definition, EventType
-from shared.eventtypes.ports import Snapshots, TypeStore
-from shared.eventtypes.schema import schema_faults
+from shared.eventtypes.ports import PAGE, Snapshots, TypeStore
 from shared.kit.clock import Clock
-from shared.kit.errors import Conflict, Fault, Malformed, NotFound, Unprocessable
+from shared.kit.errors import Changed, Conflict, Fault, NotFound, Unavailable
 
-_DECODER = msgspec.json.Decoder(Definition)
+MAX_TYPES = 500
+MAX_SCHEMAS_BYTES = 1024 * 1024
+"""Of a tenant's current types. Every environment of ingest reads all of them, every few seconds."""
+
+_SETTINGS = [name for name in Definition.__struct_fields__ if name != "schema"]
+_FORWARD = "The version before would not take all that this one takes."
 
 
 class Incompatible(Conflict):
@@ -23,47 +25,34 @@ class Incompatible(Conflict):
     code = "incompatible"
 
 
-class Changed(Conflict):
-    """Somebody else has just made a version."""
+class Raced(Conflict):
+    """Another version was made at the same moment."""
 
-    code = "changed"
-
-
-def read_definition(body: bytes) -> Definition:
-    """A definition as its sender wrote it.
-
-    Raises:
-        Malformed: not JSON in UTF-8.
-        Unprocessable: JSON that is no definition, or whose schema is none that is taken here.
-    """
-    try:
-        body.decode()
-        definition = _DECODER.decode(body)
-    except UnicodeDecodeError:
-        raise Malformed("The body is not UTF-8.", faults=(Fault("", "utf8", "Send UTF-8."),)) from None
-    except UNREADABLE as error:
-        fault = fault_of(error, "")
-        kind = Malformed if fault.code == "json" else Unprocessable
-        raise kind("The definition cannot be read.", faults=(fault,)) from None
-    faults = schema_faults(bytes(definition.schema), "/schema")
-    if faults:
-        raise Unprocessable("The schema cannot be taken.", faults=tuple(faults))
-    return definition
+    code = "raced"
 
 
-def require_name(type_: str) -> str:
-    """The name of a type, if it can be defined: a path leads to it, so it has no slash.
+class Full(Conflict):
+    """The tenant has as many types, or as large ones, as it may have."""
 
-    Raises:
-        Unprocessable: it cannot.
-    """
-    try:
-        if "/" not in type_:
-            return msgspec.convert(type_, Name)
-    except msgspec.ValidationError:
-        pass
-    fault = Fault("/type", "type", "Name a type with 1 to 255 characters, without slashes and control characters.")
-    raise Unprocessable("A type of this name cannot be defined.", faults=(fault,))
+    code = "limit_reached"
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A promise that a new version breaks: where in its schema, by which keyword, in words."""
+
+    promise: Literal["backward", "forward"]
+    pointer: str
+    code: str
+    detail: str
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a new version would break of version `against`; None where it would be the first."""
+
+    compatible: bool
+    compatibility: Compatibility
+    against: int | None
+    breaks: list[Broken]
 
 
 class Registry:
@@ -74,31 +63,39 @@ class Registry:
         self._snapshots = snapshots
         self._clock = clock
 
-    async def put(self, tenant: str, principal: str, type_: str, definition: Definition) -> tuple[EventType, bool]:
+    async def put(
+        self, tenant: str, principal: str, type_: str, definition: Definition, *, expected: Container[int] | None = None
+    ) -> tuple[EventType, bool]:
         """Make a version of `definition`, and say whether it is new: what is already current is not made again.
+
+        With `expected` a new version is made only if the last one's number is among these; 0 stands for no version.
 
         Raises:
             Incompatible: it breaks what the current version promised.
-            Changed: another version was made at the same moment. Ask again.
+            Changed: the last version is another one than was expected.
+            Raced: another version was made at the same moment. Ask again.
+            Full: the tenant's types reach a limit.
             Unavailable: the store is away.
         """
-        versions = await self._store.versions(tenant, type_)
-        last = versions[-1] if versions else None
+        last = await self._store.version(tenant, type_)
         if last is not None and _same(last.definition, definition):
+            await self._publish(tenant)  # it may be asked for again because that failed
             return last, False
+        number = 0 if last is None else last.version
+        if expected is not None and number not in expected:
+            raise Changed("The type's last version is not the one that the request expects.")
         if last is not None:
-            found = self.compared(last.definition, definition)
-            if found:
-                faults = tuple(Fault(f"/schema{each.pointer}", each.code, each.detail) for each in found)
-                detail = f"The new version breaks the type's compatibility ({last.definition.compatibility})."
-                raise Incompatible(detail, faults=faults)
-        number = 1 if last is None else last.version + 1
+            _require_compatible(last.definition, definition)
+        await self._require_room(tenant, type_, definition)
         made = EventType(
-            type=type_, version=number, definition=definition, created_at=self._clock.now(), created_by=principal
+            type=type_, version=number + 1, definition=definition, created_at=self._clock.now(), created_by=principal
         )
         if not await self._store.add(tenant, made):
-            raise Changed("Another version of the type was made at this moment. Ask for it, and send again.")
-        await self._snapshots.write(tenant, await self._store.current(tenant))
+            winner = await self._store.version(tenant, type_)
+            if winner is None or not _same(winner.definition, definition):
+                raise Raced("Another version of the type was made at this moment. Ask for it, and send again.")
+            return winner, False
+        await self._publish(tenant)
         return made, True
 
     async def get(self, tenant: str, type_: str, number: int | None = None) -> EventType:
@@ -108,23 +105,25 @@ class Registry:
             NotFound: the tenant has no such type, or the type no such version.
             Unavailable: the store is away.
         """
-        versions = await self.versions(tenant, type_)
-        found = [version for version in versions if number in (None, version.version)]
-        if not found:
-            raise NotFound("The type has no version of this number.")
-        return found[-1]
+        version = await self._store.version(tenant, type_, number)
+        if version is None:
+            raise NotFound("There is no event type of this name, or no such version of it.")
+        return version
 
-    async def versions(self, tenant: str, type_: str) -> list[EventType]:
-        """All versions of a type, oldest first.
+    async def versions(
+        self, tenant: str, type_: str, *, before: int | None = None
+    ) -> tuple[list[EventType], int | None]:
+        """A page of the versions of a type, the newest first, and what the next page is before, if there is one.
 
         Raises:
             NotFound: the tenant has no such type.
             Unavailable: the store is away.
         """
-        versions = await self._store.versions(tenant, type_)
-        if not versions:
-            raise NotFound("There is no event type of this name.")
-        return versions
+        found = await self._store.versions(tenant, type_, before=before)
+        if not found:
+            await self.get(tenant, type_)
+        last = found[-1].version if len(found) == PAGE else 1
+        return found, last if last > 1 else None
 
     async def all(self, tenant: str) -> list[EventType]:
         """The last version of each type, by name.
@@ -135,27 +134,66 @@ class Registry:
         current = await self._store.current(tenant)
         return [current[name] for name in sorted(current)]
 
-    async def check(self, tenant: str, type_: str, definition: Definition) -> tuple[Compatibility, list[Break]]:
+    async def check(self, tenant: str, type_: str, definition: Definition) -> Checked:
         """What `definition` would break as the next version of the type, by the type's own compatibility.
 
         Raises:
-            NotFound: the tenant has no such type.
             Unavailable: the store is away.
         """
-        last = await self.get(tenant, type_)
-        return last.definition.compatibility, self.compared(last.definition, definition)
+        last = await self._store.version(tenant, type_)
+        if last is None:
+            return Checked(compatible=True, compatibility=definition.compatibility, against=None, breaks=[])
+        found = compared(last.definition, definition)
+        mode = last.definition.compatibility
+        return Checked(compatible=not found, compatibility=mode, against=last.version, breaks=found)
 
-    @staticmethod
-    def compared(old: Definition, new: Definition) -> list[Break]:
-        """What `new` breaks of what `old` promised."""
-        mode = old.compatibility
-        before, after = _schema(old), _schema(new)
-        found: list[Break] = []
-        if mode in ("backward", "full"):
-            found += breaks(before, after)
-        if mode in ("forward", "full"):
-            found += breaks(after, before)
-        return found
+    async def _require_room(self, tenant: str, type_: str, definition: Definition) -> None:
+        current = await self._store.current(tenant)
+        others = [version for name, version in current.items() if name != type_]
+        size = sum(len(bytes(version.definition.schema)) for version in others) + len(bytes(definition.schema))
+        if len(others) >= MAX_TYPES or size > MAX_SCHEMAS_BYTES:
+            raise Full(f"Keep to {MAX_TYPES} types, and their current schemas within {MAX_SCHEMAS_BYTES} bytes.")
+
+    async def _publish(self, tenant: str) -> None:
+        try:
+            await self._snapshots.write(tenant, await self._store.current(tenant))
+        except Unavailable:
+            return  # the version is there, and is seen when the snapshot lapses
+
+
+def compared(old: Definition, new: Definition) -> list[Broken]:
+    """What `new` breaks of what `old` promised. Pointers lead into the schema of `new`."""
+    before, after = _schema(old), _schema(new)
+    found: list[Broken] = []
+    if old.compatibility in ("backward", "full"):
+        found += [Broken("backward", each.pointer, each.code, each.detail) for each in breaks(before, after)]
+    if old.compatibility in ("forward", "full"):
+        found += [
+            Broken("forward", _nearest(after, each.pointer), each.code, _FORWARD) for each in breaks(after, before)
+        ]
+    return found[:MAX_BREAKS]
+
+
+def _require_compatible(old: Definition, new: Definition) -> None:
+    found = compared(old, new)
+    if found:
+        faults = tuple(Fault(f"/schema{each.pointer}", each.code, each.detail) for each in found)
+        raise Incompatible(f"The new version breaks the type's compatibility ({old.compatibility}).", faults=faults)
+
+
+def _nearest(schema: Any, pointer: str) -> str:
+    """The pointer as far as it leads in `schema`: what the other version says further down is not there."""
+    way = ""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, list) and name.isdigit() and int(name) < len(schema):
+            schema = schema[int(name)]
+        elif isinstance(schema, dict) and name in schema:
+            schema = schema[name]
+        else:
+            break
+        way += f"/{step}"
+    return way
 
 
 def _schema(definition: Definition) -> Any:
@@ -164,5 +202,5 @@ def _schema(definition: Definition) -> Any:
 
 def _same(one: Definition, other: Definition) -> bool:
     """Whether they say the same: white space and the order of members do not count."""
-    fields: Sequence[str] = [name for name in Definition.__struct_fields__ if name != "schema"]
-    return all(getattr(one, name) == getattr(other, name) for name in fields) and _schema(one) == _schema(other)
+    settings = all(getattr(one, name) == getattr(other, name) for name in _SETTINGS)
+    return settings and same(_schema(one), _schema(other))

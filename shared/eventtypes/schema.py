@@ -79,7 +79,7 @@ def _metaschema() -> jsonschema_rs.Draft202012Validator:
 
 
 def _metaschema_faults(schema: Any, at: str) -> Iterator[Fault]:
-    found = (fault for error in _metaschema().iter_errors(schema) for fault in faults_of(error, at))
+    found = (fault for error in _metaschema().iter_errors(schema) for fault in faults_of(error, schema, at))
     yield from dict.fromkeys(found)  # the metaschema is made of several, and each says the same
 
 

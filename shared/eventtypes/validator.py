@@ -80,23 +80,29 @@ class Validator:
             return [Fault(at, "nesting", f"Nest data of this type at most {MAX_DATA_DEPTH} levels deep.")]
         if self._compiled.is_valid(value):  # 1.6 us for 1 KB; what it costs to say what is wrong is paid only then
             return []
-        return list(islice((fault for error in self._compiled.iter_errors(value) for fault in faults_of(error, at)), 20))
+        return list(
+            islice(
+                (fault for error in self._compiled.iter_errors(value) for fault in faults_of(error, value, at)),
+                MAX_FAULTS,
+            )
+        )
 
 
-def faults_of(error: jsonschema_rs.ValidationError, at: str) -> Iterator[Fault]:
-    """What a validator found, below `at`, in our words: its own repeat the value."""
+def faults_of(error: jsonschema_rs.ValidationError, value: Any, at: str) -> Iterator[Fault]:
+    """What a validator found in `value`, pointers below `at`, in our words: its own repeat the value."""
     pointer = at
     for step in error.instance_path:
         pointer = below(pointer, str(step))
+        value = value[step]
     said = error.kind.as_dict()
     name = error.kind.name
-    last = error.schema_path[-1] if error.schema_path else None
-    if name == "falseSchema" and last in _REFUSALS:
+    *_, above, last = None, None, *error.schema_path
+    if name == "falseSchema" and last in _REFUSALS and above != "properties":
         name = str(last)
     detail = _RULES.get(name, _OTHERWISE).format_map({"types": " or ".join(said.get("types", ()))} | said)
     places = [pointer]
     if name in _MEMBERS:
-        unknown = said.get("unexpected", error.instance if isinstance(error.instance, dict) else ())
+        unknown = said.get("unexpected", value)  # where no member may be, each is one too many
         places = [below(pointer, member) for member in unknown] or places
     elif name == "required":
         places = [below(pointer, str(said["property"]))]  # the schema's word, not the sender's

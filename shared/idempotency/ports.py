@@ -56,7 +56,7 @@ class Answers(Protocol):
         """Claim `key` for the request with this fingerprint (32 bytes), or say what stands in the way.
 
         Atomic: of two that begin at the same moment one is `Begun`. A request that neither finishes nor abandons its
-        key lets go of it after 60 s. A key that was finished cannot be claimed for a day. Never raises, bounded by
+        key lets go of it after 30 s. A key that was finished cannot be claimed for a day. Never raises, bounded by
         200 ms.
         """
         ...

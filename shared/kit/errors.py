@@ -9,6 +9,7 @@ Failure                       code, retryable, and a sentence that never repeats
 ├── Unauthenticated           no principal, or one that cannot be verified
 ├── NotFound                  nothing here for this tenant
 ├── Conflict                  more than one thing fits; the sender chooses
+├── Changed                   it is not what the sender expects any more
 ├── QuotaExceeded             more than the tenant may send now
 └── Unavailable               ours to mend; the same request may succeed later
 """
@@ -107,6 +108,12 @@ class Conflict(Failure):
     """The request fits more than one thing, and only the sender can say which."""
 
     code = "conflict"
+
+
+class Changed(Failure):
+    """It has changed since the sender read it, so what was sent is not applied."""
+
+    code = "changed"
 
 
 class QuotaExceeded(Failure):

@@ -6,7 +6,9 @@ _LONG = 384
 
 def escape(name: str) -> str:
     """One reference token. A name that is long or holds control characters is cut: a pointer is no echo."""
-    printable = "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
+    printable = name[:_LONGEST_NAME]
+    if not printable.isprintable():
+        printable = "".join(character if character.isprintable() else "?" for character in printable)
     return printable.replace("~", "~0").replace("/", "~1")
 
 

@@ -9,9 +9,11 @@ from typing import Any, cast
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from mangum import Mangum
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +23,29 @@ from shared.kit.trace import Trace
 from shared.runtime import loop
 from shared.runtime.problems import MEDIA_TYPE, problem_response
 from shared.runtime.telemetry import logger
+
+
+class DirectRoute(APIRoute):
+    """A route whose handler takes the request and its path parameters, and gives the response.
+
+    FastAPI knows it like any other, and matches it; what it would do besides (solve dependencies, keep two exit stacks)
+    is not done, because there is nothing to do.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response: Response = await endpoint(Request(scope, receive, send), **scope["path_params"])
+            await response(scope, receive, send)
+
+        self.app = app
+
+
+def new_router() -> APIRouter:
+    """A router of direct routes."""
+    return APIRouter(route_class=DirectRoute)
+
 
 type LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -32,14 +57,20 @@ _NO_LAMBDA_SECONDS = 9.5  # where no Lambda is around
 
 def create_app(*routers: APIRouter) -> FastAPI:
     """An app of `routers` in which every failure becomes a problem document, also those that nobody foresaw."""
-    app = FastAPI(title="Millrace", docs_url=None, redoc_url=None, openapi_url=None)
-    for router in routers:
-        app.include_router(router)
-    app.state.routes = [route for router in routers for route in router.routes]
+    app = _App(title="Millrace", docs_url=None, redoc_url=None, openapi_url=None)
+    # Not by include_router, which would build each route again for every request's match.
+    app.router.routes += [route for router in routers for route in router.routes]
     app.add_exception_handler(Failure, _on_failure)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_middleware(_Edge)
     return app
+
+
+class _App(FastAPI):
+    """Without the middlewares that FastAPI brings: nothing here is streamed, uploaded, or closed after the answer."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        handlers = {kind: handler for kind, handler in self.exception_handlers.items() if kind is not Exception}
+        return _Edge(ExceptionMiddleware(self.router, handlers))
 
 
 def lambda_handler(app: FastAPI) -> LambdaHandler:
@@ -87,7 +118,7 @@ def _allowed(request: Request) -> str:
     A path that is written out is not also one with a parameter: so the gateway sees it.
     """
     path = request.url.path
-    routes: list[Route] = [route for route in request.app.state.routes if route.path_regex.match(path)]
+    routes: list[Route] = [route for route in request.app.routes if route.path_regex.match(path)]
     written_out = [route for route in routes if route.path == path]
     return ", ".join(sorted({method for route in written_out or routes for method in route.methods or ()}))
 

@@ -149,6 +149,6 @@ def _fingerprint(request: Request, body: bytes) -> bytes:
 def _plain(request: Request, body: bytes) -> bytes:
     """The body before its content encoding: gzip writes the time of day, so the same body differs when sent again."""
     try:
-        return decoded(body, request.headers, _TOO_LARGE, MAX_BATCH_BYTES)
+        return decoded(body, request.headers.items(), _TOO_LARGE, MAX_BATCH_BYTES)
     except Invalid:
         return body  # which `work` refuses

@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from shared.kit.errors import (
+    Changed,
     Conflict,
     Failure,
     Fault,
@@ -30,6 +31,7 @@ _STATUS: dict[type[Failure], HTTPStatus] = {
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Changed: HTTPStatus.PRECONDITION_FAILED,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,

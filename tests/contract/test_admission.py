@@ -26,6 +26,7 @@ from shared.events.admission import (
     Throttled,
 )
 from shared.events.model import Position
+from tests.fixtures.valkey import PATIENCE_SECONDS
 
 PLENTY = Quota(events_per_second=1_000_000, burst=1_000_000)
 SMALL = Quota(events_per_second=1, burst=5)
@@ -59,7 +60,9 @@ async def environments(request: pytest.FixtureRequest) -> AsyncIterator[Environm
     async with AsyncExitStack() as stack:
 
         def over_redis(quota: Quota) -> tuple[Environment, Environment]:
-            connections = [RedisConnection(url, client_name="contract") for _ in range(2)]
+            connections = [
+                RedisConnection(url, client_name="contract", bound_seconds=PATIENCE_SECONDS) for _ in range(2)
+            ]
             for connection in connections:
                 stack.push_async_callback(connection.close)
             one, two = (Environment(RedisAdmission(each, quota), RedisBacklog(each)) for each in connections)
@@ -263,6 +266,20 @@ async def test_events_behind_the_spool_are_marked(environments: Environments, te
     assert await here.backlog.enter(tenant, ["spooled", "also"], spooled="object-1")
     admitted = await there.admission.admit(tenant, [*entries(1, "spooled"), *entries(1, "free")], claim="a")
     assert admitted.verdicts == [Fresh(behind=True), Fresh()]
+
+
+async def test_a_key_keeps_the_mark_of_its_newest_object_and_who_is_late_is_told(
+    environments: Environments, tenant: str
+) -> None:
+    here, there = environments(PLENTY)
+    assert await there.backlog.enter(tenant, ["key"], spooled="object-2")
+    assert not await here.backlog.enter(tenant, ["key", "other"], spooled="object-1")
+    assert await here.backlog.enter(tenant, ["key"], spooled="object-2")
+    assert await here.backlog.leave(tenant, ["key", "other"], spooled="object-1")
+    asked = [*entries(1, "key"), *entries(1, "other")]
+    assert (await here.admission.admit(tenant, asked, claim="a")).verdicts == [Fresh(behind=True), Fresh()]
+    assert await here.backlog.leave(tenant, ["key"], spooled="object-2")
+    assert (await here.admission.admit(tenant, asked, claim="a")).verdicts == [Fresh(), Fresh()]
 
 
 async def test_a_key_leaves_the_backlog_with_its_newest_object(environments: Environments, tenant: str) -> None:

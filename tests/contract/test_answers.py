@@ -14,6 +14,7 @@ from shared.adapters.memory.answers import MemoryAnswers
 from shared.adapters.redis.answers import RedisAnswers
 from shared.adapters.redis.connection import RedisConnection
 from shared.idempotency.ports import Answer, Answers, Away, Begun, InFlight, Mismatch
+from tests.fixtures.valkey import PATIENCE_SECONDS
 
 THIS, OTHER = (hashlib.sha256(body).digest() for body in (b"this", b"other"))
 ANSWER = Answer(207, {"content-type": "application/json", "location": "/v1/events/1"}, b'{"id":"\xc3\xa9"}')
@@ -35,7 +36,7 @@ async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
         yield Pair(answers, answers)
         return
     url = request.getfixturevalue("endpoints").redis_url
-    connections = [RedisConnection(url, client_name="contract") for _ in range(2)]
+    connections = [RedisConnection(url, client_name="contract", bound_seconds=PATIENCE_SECONDS) for _ in range(2)]
     yield Pair(*(RedisAnswers(each) for each in connections))
     for connection in connections:
         await connection.close()

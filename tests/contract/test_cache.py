@@ -10,6 +10,7 @@ from shared.adapters.memory.cache import MemoryCache
 from shared.adapters.redis.cache import RedisCache
 from shared.adapters.redis.connection import RedisConnection
 from shared.events.ports import Cache
+from tests.fixtures.valkey import PATIENCE_SECONDS
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.parts)])
@@ -18,7 +19,9 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     if request.param == "memory":
         yield MemoryCache()
         return
-    connection = RedisConnection(request.getfixturevalue("endpoints").redis_url, client_name="contract")
+    connection = RedisConnection(
+        request.getfixturevalue("endpoints").redis_url, client_name="contract", bound_seconds=PATIENCE_SECONDS
+    )
     redis = RedisCache(connection)
     yield redis
     await connection.close()

@@ -12,6 +12,7 @@ from shared.adapters.memory.admission import MemoryWaiters
 from shared.adapters.redis.connection import RedisConnection
 from shared.adapters.redis.waiters import RedisWaiters, blocking_connection
 from shared.events.admission import Waiters
+from tests.fixtures.valkey import PATIENCE_SECONDS
 
 _SLACK_SECONDS = 2.0  # for a machine that has other things to do
 
@@ -26,7 +27,10 @@ class Pair:
 
 def over(url: str) -> tuple[RedisWaiters, list[RedisConnection]]:
     """Waiters over Redis, and what is to be closed."""
-    connections = [RedisConnection(url, client_name="contract"), blocking_connection(url, client_name="contract")]
+    connections = [
+        RedisConnection(url, client_name="contract", bound_seconds=PATIENCE_SECONDS),
+        blocking_connection(url, client_name="contract", bound_seconds=PATIENCE_SECONDS),
+    ]
     return RedisWaiters(*connections), connections
 
 

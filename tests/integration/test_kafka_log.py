@@ -97,8 +97,8 @@ async def test_the_largest_event_that_is_accepted_fits_the_log(log: KafkaEventLo
 async def test_the_producer_is_idempotent_and_waits_for_all_replicas(log: KafkaEventLog) -> None:
     assert await positions(log, an_event())
     # Only the producer itself knows: a broker shows neither to its clients.
-    producer = log._producer
-    assert producer is not None
+    assert log._producer is not None
+    producer = log._producer._inner
     assert producer._txn_manager.has_pid()
     assert producer._sender._acks == -1
     assert not producer._txn_manager.transactional_id

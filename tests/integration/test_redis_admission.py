@@ -14,14 +14,14 @@ from millrace_harness.parts.probes import ask
 from shared.adapters.redis.admission import RedisAdmission
 from shared.adapters.redis.answers import RedisAnswers
 from shared.adapters.redis.backlog import RedisBacklog
-from shared.adapters.redis.connection import RedisConnection
+from shared.adapters.redis.connection import BOUND_SECONDS, RedisConnection
 from shared.adapters.redis.waiters import RedisWaiters, blocking_connection
 from shared.events.admission import Entry, Fresh, Known, Quota, Settled, Throttled
 from shared.events.model import Position
 from shared.idempotency.ports import Answer, Begun, InFlight
 from shared.kit.deadline import Deadline
 from shared.kit.idle import Idle
-from tests.fixtures.valkey import Line, OwnValkey, line, own_valkey
+from tests.fixtures.valkey import PATIENCE_SECONDS, Line, OwnValkey, line, own_valkey
 
 PLENTY = Quota(events_per_second=1_000_000, burst=1_000_000)
 SMALL = Quota(events_per_second=1, burst=5)
@@ -61,7 +61,7 @@ async def wire(valkey: OwnValkey) -> AsyncIterator[Line]:
 @pytest.fixture
 async def connection(wire: Line) -> AsyncIterator[RedisConnection]:
     """One environment's connection over the line."""
-    connection = RedisConnection(f"redis://{wire.address}", client_name="integration")
+    connection = RedisConnection(f"redis://{wire.address}", client_name="integration", bound_seconds=PATIENCE_SECONDS)
     yield connection
     await connection.close()
 
@@ -154,7 +154,9 @@ async def test_a_restart_between_claim_and_receipt_keeps_the_receipt(
 async def test_an_environment_that_was_frozen_is_not_degraded(wire: Line, tenant: str) -> None:
     wall = Clock()
     idle = Idle(60, wall=wall)
-    connection = RedisConnection(f"redis://{wire.address}", client_name="integration", idle=idle)
+    connection = RedisConnection(
+        f"redis://{wire.address}", client_name="integration", bound_seconds=PATIENCE_SECONDS, idle=idle
+    )
     admission = await warmed(connection, tenant)
     wire.kill()
     wall.now += 300
@@ -184,7 +186,7 @@ async def test_nothing_is_kept_for_longer_than_was_said(
     assert 0 < lives.pop(f"quota:{{{tenant}}}".encode()) <= 2.1
     assert DAY - 10 < lives.pop(f"spooled:{{{tenant}}}".encode()) <= DAY
     in_flight, done = sorted(lives.values())
-    assert 50 < in_flight <= 60
+    assert 20 < in_flight <= 30
     assert DAY - 10 < done <= DAY
 
 
@@ -224,6 +226,17 @@ async def test_all_that_one_batch_stored_is_told_in_one_round_trip(
     assert all(50 < life <= 60 for life in lives)
 
 
+async def test_a_wait_may_take_longer_than_a_question(connection: RedisConnection, valkey: OwnValkey) -> None:
+    blocking = blocking_connection(f"redis://{valkey.address}", client_name="integration")
+    waiters = RedisWaiters(connection, blocking)
+    waiter, key = uuid4().hex, uuid4()
+    waiting = asyncio.create_task(waiters.wait(waiter, [key], seconds=20))
+    await asyncio.sleep(3 * BOUND_SECONDS)
+    await waiters.tell([(waiter, key)])
+    assert await waiting == {key}
+    await blocking.close()
+
+
 async def test_a_wait_on_a_line_that_died_ends_in_time(valkey: OwnValkey) -> None:
     async with line(valkey.address) as wire:
         url = f"redis://{wire.address}"
@@ -240,7 +253,7 @@ async def test_a_wait_on_a_line_that_died_ends_in_time(valkey: OwnValkey) -> Non
 
 async def test_all_of_it_works_in_a_cluster(cluster: OwnValkey, tenant: str) -> None:
     url = f"redis://{cluster.address}"
-    connection = RedisConnection(url, client_name="integration")
+    connection = RedisConnection(url, client_name="integration", bound_seconds=PATIENCE_SECONDS)
     admission, backlog, answers = RedisAdmission(connection, PLENTY), RedisBacklog(connection), RedisAnswers(connection)
     asked = [*entries(200), Entry(UUID(bytes=b"}{" * 8), "key")]
     assert await backlog.enter(tenant, ["key", "key-0"], spooled="object")

@@ -1,18 +1,23 @@
 """Batches: of the plain form in three spellings, and of CloudEvents."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.events.draft import Draft, Rejected
 from shared.events.limits import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 from shared.events.media import BATCH, LINES, PLAIN, STRUCTURED
+from shared.events.model import written
 from shared.kit.errors import Invalid, Malformed, TooLarge, Unprocessable, UnsupportedMedia
 from tests.fixtures.bodies import parse_batch
 
 GOOD = {"type": "order.placed", "data": 1}
+CLOUD = {"specversion": "1.0", "id": "1", "source": "/s"}
 type Spelling = tuple[str, Callable[[list[Any]], bytes]]
 
 
@@ -79,9 +84,9 @@ def test_a_bad_event_stands_rejected_in_its_place_among_good_ones(spelling: Spel
 
 def test_a_rejected_event_keeps_its_id_where_that_can_be_read(spelling: Spelling) -> None:
     _, write = spelling
-    events = [GOOD | {"id": "one", "time": 7}, GOOD | {"id": 7}, GOOD | {"id": "x" * 300}, 7]
+    events = [GOOD | {"id": "one", "time": 7}, GOOD | {"id": 7}, GOOD | {"id": "x" * 300}, GOOD | {"id": "a\0"}, 7]
     found = parse_batch(write(events), PLAIN)
-    assert [each.id for each in found if isinstance(each, Rejected)] == ["one", None, None, None]
+    assert [each.id for each in found if isinstance(each, Rejected)] == ["one", None, None, None, None]
 
 
 def test_every_event_knows_its_place(spelling: Spelling) -> None:
@@ -155,7 +160,10 @@ def test_a_batch_that_is_not_json_is_malformed(content: bytes) -> None:
         (b"{}", "/events", "required"),
         (b'{"events": {}}', "/events", "type"),
         (b'{"events": [], "colour": 1}', "/colour", "unknown_field"),
-        (b"[" + b"[" * 20_000 + b"]" * 20_000 + b"]", "", "nesting"),
+        (b"[" * 20_000, "", "nesting"),
+        (b"[" + b"[" * 20_000 + b"]" * 20_000, "", "nesting"),
+        (b'{"events":[' + b"[" * 20_000 + b"]" * 20_000 + b"]", "", "nesting"),
+        (b'{"colour":[' + b"[" * 20_000 + b"]" * 20_000 + b"]}", "/colour", "unknown_field"),
     ],
 )
 def test_json_that_is_no_batch_is_unprocessable(content: bytes, pointer: str, code: str) -> None:
@@ -169,3 +177,76 @@ def test_a_batch_that_is_not_utf8_is_malformed() -> None:
 @pytest.mark.parametrize("content_type", [STRUCTURED, "text/plain", "application/json; charset=latin-1", ""])
 def test_a_batch_of_another_content_type_is_not_read(content_type: str) -> None:
     assert refused(UnsupportedMedia, json.dumps([GOOD]).encode(), content_type) == [("", "content_type")]
+
+
+def test_an_event_that_is_nested_too_deeply_stands_alone(spelling: Spelling) -> None:
+    at, write = spelling
+    deep = b'{"type":"t","data":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    content = write([GOOD, "deep", GOOD | {"data": ',"\\[{'}]).replace(b'"deep"', deep)
+    assert rejections(content) == {1: [(f"{at}/1", "nesting")]}
+    found = parse_batch(content, PLAIN)[2]
+    assert isinstance(found, Draft)
+    assert written(found.data) == json.dumps(',"\\[{').encode()
+
+
+def test_a_batch_takes_no_more_objects_than_it_may_have_events() -> None:
+    numbers = b"[" + b"1," * 2_000_000 + b"1]"
+    events = b'{"events":[' + b'{"type":"a","data":1},' * 180_000 + b"1]}"
+    tracemalloc.start()
+    try:
+        assert refused(TooLarge, numbers) == [("", "batch_too_large")]
+        assert refused(TooLarge, events) == [("/events", "batch_too_large")]
+        assert tracemalloc.get_traced_memory()[1] < 3 * MAX_BATCH_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_that_was_sent_twice_is_refused(spelling: Spelling) -> None:
+    at, write = spelling
+    content = write([GOOD, "twice", GOOD | {"subject": None, "key": 'a"b'}])
+    again = b'{"type":"t","id":"1","data":{"id":2,"id":3},"\\u0069d":"4"}'
+    assert rejections(content.replace(b'"twice"', again)) == {1: [(f"{at}/1/id", "repeated")]}
+    assert rejections(content.replace(b'"twice"', again.replace(b"0069", b"006b"))) == {
+        1: [(f"{at}/1/kd", "unknown_field")]
+    }
+
+
+def test_one_event_that_pads_its_size_is_too_large_among_small_ones() -> None:
+    large = b'{"type":"t",' + b" " * MAX_EVENT_BYTES + b'"data":1}'
+    content = b"[" + b",".join([json.dumps(GOOD).encode()] * 3 + [large]) + b"]"
+    assert rejections(content) == {3: [("/3", "event_too_large")]}
+
+
+def test_events_that_are_large_together_are_accepted(spelling: Spelling) -> None:
+    _, write = spelling
+    events = [GOOD | {"data": "x" * 200_000}] * 3 + [GOOD | {"source": "x" * 1024}] * 900
+    assert len(drafts(write(events))) == 903
+
+
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    ["t", "", "1", "a\0", "x" * 256, 'a"b', "é", "\x7f", None, 7, "2026-01-02T03:04:05Z", "batch", [], {"a": 1e300}]
+)
+EVENT = st.builds(
+    lambda members, cloud: GOOD | members | (CLOUD if cloud else {}),
+    st.dictionaries(
+        st.sampled_from(["type", "id", "source", "subject", "time", "key", "colour", "data"]), ODD, max_size=2
+    ),
+    st.booleans(),
+)
+
+
+@given(st.lists(EVENT, min_size=1, max_size=4), st.sampled_from([PLAIN, BATCH, LINES]), st.booleans())
+def test_what_becomes_of_an_event_does_not_depend_on_its_neighbours(
+    events: list[dict[str, Any]], content_type: str, spaced: bool
+) -> None:
+    def read(*together: Any) -> list[Any]:
+        lines = [json.dumps(event, separators=None if spaced else (",", ":")).encode() for event in together]
+        content = b"\n".join(lines) if content_type == LINES else b"[" + b",".join(lines) + b"]"
+        return [told(each) for each in parse_batch(content, content_type)]
+
+    def told(each: Draft | Rejected) -> object:
+        if isinstance(each, Draft):
+            return {name: getattr(each, name) for name in each.__struct_fields__ if name != "data"}, written(each.data)
+        return each.id, type(each.failure), each.failure.faults
+
+    assert read(*events, "not an event")[: len(events)] == read(*events)

@@ -129,3 +129,64 @@ def test_faults_of_several_places_are_listed_together() -> None:
 
 def test_another_version_of_cloudevents_is_refused() -> None:
     assert faults(specversion="0.3") == [("/specversion", "value")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("partitionkey", "", "key"),
+        ("partitionkey", 5, "key"),
+        ("partitionkey", True, "key"),
+        ("dataref", "", "uri"),
+        ("dataref", 5, "uri"),
+        ("dataref", "https://example.com/a b", "uri"),
+        ("dataref", "https://example.com/<a>", "uri"),
+        ("dataref", "https://example.com/%zz", "uri"),
+        ("dataref", "/é", "uri"),
+        ("expirytime", "tomorrow", "time"),
+        ("expirytime", "2026-03-04T05:06:08", "time"),
+        ("expirytime", 1_772_600_767, "time"),
+        ("expirytime", "2026-03-04T05:06:07Z", "expired"),
+        ("expirytime", "2026-03-04T06:06:06+01:00", "expired"),
+        ("expirytime", "0001-01-01T00:00:00Z", "expired"),
+    ],
+)
+def test_an_extension_that_means_something_here_must_mean_it(name: str, value: object, code: str) -> None:
+    assert faults(**{name: value}) == [(f"/{name}", code)]
+
+
+def test_extensions_that_mean_something_here_are_kept_like_all_others() -> None:
+    wanted = {
+        "expirytime": "2026-03-04T05:06:07.001+00:00",
+        "dataref": "s3://bucket/a%20b?v=1#x",
+        "traceparent": "not a trace",
+        "tracestate": "a=b",
+        "sequence": "0001",
+    }
+    draft = parse_event(body(**wanted), STRUCTURED)
+    assert draft.extensions == wanted
+    assert written(draft.data) is None
+
+
+@pytest.mark.parametrize("name", ["tenant", "principal", "receivedat", "storedat", "key", "received_at", "spooled_at"])
+def test_what_the_server_stamps_is_not_for_a_sender_to_say(name: str) -> None:
+    assert faults(**{name: "other"}) == [(f"/{name}", "unknown_field")]
+
+
+@pytest.mark.parametrize("text", ["a\u0085", "a\ufffe", "\ufdd0", "\U0001ffff"])
+def test_no_attribute_holds_control_characters_or_noncharacters(text: str) -> None:
+    assert faults(subject=text, region=text) == [("/region", "characters"), ("/subject", "characters")]
+
+
+@pytest.mark.parametrize("text", ["\u00a0", "\u2028", "\ue000", "\u200d", "\ufffd"])
+def test_characters_that_only_do_not_print_are_kept(text: str) -> None:
+    draft = parse_event(body(subject=text, region=text), STRUCTURED)
+    assert (draft.subject, draft.extensions) == (text, {"region": text})
+
+
+@pytest.mark.parametrize("name", ["id", "region", "data"])
+def test_a_member_that_was_sent_twice_is_refused(name: str) -> None:
+    content = body(region="eu", data={"a": 1, "b": '"'})[:-1] + f', "{name}": "again"}}'.encode()
+    with pytest.raises(Unprocessable) as failure:
+        parse_event(content, STRUCTURED)
+    assert [(fault.pointer, fault.code) for fault in failure.value.faults] == [(f"/{name}", "repeated")]

@@ -345,7 +345,7 @@ async def test_what_could_not_be_done_is_told_in_a_header(door: IngestDoor) -> N
     async with client_of(door.app) as client:
         response = await client.post("/v1/events", json=EVENT, headers={"idempotency-key": "k"})
     assert response.status_code == 202
-    assert response.headers["degraded"] == "schemas, dedup, idempotency"
+    assert response.headers["degraded"] == "schemas, dedup, order, idempotency"
 
 
 async def test_health_needs_no_key_and_minds_the_log(door: IngestDoor) -> None:

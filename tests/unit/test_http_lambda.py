@@ -150,8 +150,8 @@ def test_the_log_is_given_no_more_time_than_lambda_leaves(door: IngestDoor, left
     door.log.append = append  # type: ignore[assignment, method-assign]  # to see what it is given
     answer = lambda_handler(door.app)(sample("apigateway-v1.json"), Context(left))
     assert answer["statusCode"] == 503
-    assert len(given) == 1
-    assert given[0] <= most
+    assert all(within <= most for within in given)
+    assert len(given) == (most > 0)  # without any time nobody is asked
 
 
 def test_nobody_waits_for_a_row_longer_than_lambda_leaves(door: IngestDoor) -> None:

@@ -259,7 +259,17 @@ async def test_without_redis_events_are_accepted_and_the_answer_says_so() -> Non
     room.admission.away = True
     accepted = await room.accepted(a_draft(), a_draft("2"), a_draft())
     assert statuses(accepted.receipts) == ["accepted", "accepted", "duplicate"]
-    assert accepted.degraded == ("dedup",)
+    assert accepted.degraded == ("dedup", "order")  # nobody said what is in the spool
+
+
+async def test_redis_that_leaves_while_an_event_is_waited_for_is_told() -> None:
+    room = Room()
+    await room.admission.admit("demo", [Entry(KEY, "1")], claim="somebody-else")
+    waiting = asyncio.ensure_future(room.accepted(a_draft()))
+    await asyncio.sleep(0.02)
+    room.admission.away = True
+    accepted = await waiting
+    assert (statuses(accepted.receipts), accepted.degraded) == (["accepted"], ("dedup", "order"))
 
 
 async def test_receipts_that_could_not_be_kept_are_told() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shared.eventtypes.model import EventType
+from shared.eventtypes.ports import PAGE
 from shared.kit.errors import Unavailable
 
 
@@ -22,9 +23,15 @@ class MemoryTypeStore:
         versions.append(version)
         return True
 
-    async def versions(self, tenant: str, type_: str) -> list[EventType]:
+    async def version(self, tenant: str, type_: str, number: int | None = None) -> EventType | None:
         self._require()
-        return list(self._versions.get((tenant, type_), []))[-1000:]
+        versions = self._versions.get((tenant, type_), [])
+        return next((each for each in reversed(versions) if number in (None, each.version)), None)
+
+    async def versions(self, tenant: str, type_: str, *, before: int | None = None) -> list[EventType]:
+        self._require()
+        versions = reversed(self._versions.get((tenant, type_), []))
+        return [each for each in versions if before is None or each.version < before][:PAGE]
 
     async def current(self, tenant: str) -> dict[str, EventType]:
         self._require()

@@ -9,7 +9,7 @@ from shared.adapters.redis.scripts import ABANDON
 from shared.idempotency import ports
 from shared.idempotency.ports import KEPT_SECONDS, Answer, Beginning, Begun, InFlight, Mismatch
 
-_IN_FLIGHT_SECONDS = 60  # longer than a function may work
+_IN_FLIGHT_SECONDS = 30  # longer than API Gateway waits for a function
 _WORKING, _DONE = b"w", b"d"
 _HEAD = 1 + 32  # the letter, and a fingerprint
 

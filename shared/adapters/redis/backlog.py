@@ -7,7 +7,7 @@ from zlib import crc32
 from shared.adapters.redis.connection import Argument, Away, RedisConnection
 from shared.adapters.redis.scripts import ENTER, LEAVE
 
-_KEPT_SECONDS = 24 * 3600
+_KEPT_SECONDS = 14 * 24 * 3600  # as long as the queue wakes the drain. A mark too many costs a way through the spool
 
 
 class RedisBacklog:

@@ -18,7 +18,6 @@ from shared.kit.idle import Idle
 BOUND_SECONDS = 0.2
 """How long a question takes at most, with connecting, and connecting again where the connection was stale."""
 
-_STEP_SECONDS = 0.1  # how long one answer of the server is waited for
 _OPEN_SECONDS = 5.0  # how long an absent Redis is not asked again: each question would cost its timeout
 _IDLE_SECONDS = 60.0  # of silence, after which a connection counts as dead; load balancers cut at 350 s
 
@@ -33,8 +32,9 @@ class RedisConnection:
     """A client that fails fast.
 
     redis-py by itself retries ten times with pauses, which turns an absent Redis into a minute of waiting; here a
-    question has 200 ms, a connection that was closed meanwhile is replaced once, and after a failure Redis counts as
-    away for `away_seconds`. Questions that are asked at the same moment wait for one another.
+    question has `bound_seconds` and each answer of the server half of it, a connection that was closed meanwhile is
+    replaced once, and after a failure Redis counts as away for `away_seconds`. Questions that are asked at the same
+    moment wait for one another.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class RedisConnection:
         url: str,
         *,
         client_name: str,
+        bound_seconds: float = BOUND_SECONDS,
         longest_seconds: float = 0.0,
         away_seconds: float = _OPEN_SECONDS,
         idle: Idle | None = None,
@@ -49,8 +50,8 @@ class RedisConnection:
         """`longest_seconds` is how long a command may block in the server: nothing else can be asked meanwhile."""
         self._pool = ConnectionPool.from_url(
             url,
-            socket_timeout=longest_seconds + _STEP_SECONDS,
-            socket_connect_timeout=_STEP_SECONDS,
+            socket_timeout=longest_seconds + bound_seconds / 2,
+            socket_connect_timeout=bound_seconds / 2,
             retry=Retry(NoBackoff(), 0),
             client_name=client_name,
             protocol=2,  # spares the HELLO round trip of a new connection
@@ -59,12 +60,13 @@ class RedisConnection:
         # An environment serves one request at a time. A connection from a pool for each command would cost 10 µs, and
         # 25 µs from the pool that blocks, of some 70 µs that a command costs in all.
         self._redis = Redis(connection_pool=self._pool, single_connection_client=True)
+        self._bound_seconds = bound_seconds
         self._away_seconds = away_seconds
         self._away_until = 0.0
         self._idle = idle or Idle(_IDLE_SECONDS)
 
-    async def ask[T](self, command: Callable[[Redis], Awaitable[T]], *, seconds: float = BOUND_SECONDS) -> T:
-        """What `command`, which may be done twice, gives within `seconds`.
+    async def ask[T](self, command: Callable[[Redis], Awaitable[T]], *, blocking_seconds: float = 0.0) -> T:
+        """What `command`, which may be done twice, gives. It may block in the server for `blocking_seconds`.
 
         Raises:
             Away: no answer in time.
@@ -72,7 +74,7 @@ class RedisConnection:
         if time.monotonic() < self._away_until:
             raise Away
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(blocking_seconds + self._bound_seconds):
                 if self._idle.over():
                     await self._drop()
                 found = await self._twice(command)

@@ -17,9 +17,9 @@ _LATE_SECONDS = 0.1  # the server looks ten times a second for clients that have
 _SHORTEST_SECONDS = 0.001  # 0 is for ever
 
 
-def blocking_connection(url: str, *, client_name: str) -> RedisConnection:
+def blocking_connection(url: str, *, client_name: str, bound_seconds: float = BOUND_SECONDS) -> RedisConnection:
     """A connection for commands that block: they must not end after the 100 ms of all others."""
-    return RedisConnection(url, client_name=client_name, longest_seconds=_LONGEST_SECONDS)
+    return RedisConnection(url, client_name=client_name, bound_seconds=bound_seconds, longest_seconds=_LONGEST_SECONDS)
 
 
 class RedisWaiters:
@@ -53,7 +53,7 @@ class RedisWaiters:
         until = time.monotonic() + min(seconds, _LONGEST_SECONDS)
         while missing and (left := until - time.monotonic()) > 0:
             try:
-                told = await self._blocking.ask(partial(_pop, waiter, left), seconds=left + BOUND_SECONDS)
+                told = await self._blocking.ask(partial(_pop, waiter, left), blocking_seconds=left)
             except Away:
                 return found
             if told is None:
