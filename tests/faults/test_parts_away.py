@@ -2,14 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from millrace_harness.parts.supervisor import Stack
-from tests.fixtures.deployment import Ledger, environments_of, read_back
+from tests.fixtures.deployment import Ledger, SpoolBucket, away, environments_of, read_back
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -17,32 +15,18 @@ ANSWER_SECONDS = 3.0  # the promise of a 503: a client that waits longer has bee
 BACK_SECONDS = 60.0
 
 
-@contextmanager
-def away(parts: Stack, *names: str) -> Iterator[None]:
-    """The parts `names` are stopped inside the block, and stand again after it."""
-    for name in names:
-        parts.part(name).stop()
-    try:
-        yield
-    finally:
-        for name in names:
-            parts.part(name).start()
-        for name in names:
-            parts.part(name).wait()
-
-
 def accepted_again(api: httpx.Client, ledger: Ledger) -> None:
-    """Sends until an event is accepted."""
+    """Sends until an event goes to the log: an environment that has seen the log away spools until it has asked it."""
     deadline = time.monotonic() + BACK_SECONDS
-    while ledger.post(api).status_code != httpx.codes.ACCEPTED:
-        assert time.monotonic() < deadline, "the log is back, and events are still refused"
+    while (response := ledger.post(api)).status_code != httpx.codes.ACCEPTED or response.json()["status"] != "accepted":
+        assert time.monotonic() < deadline, "the log is back, and nothing goes to it"
 
 
-def test_kafka_away_is_a_503_in_time_and_never_an_acknowledgement(
-    api: httpx.Client, parts: Stack, ledger: Ledger
+def test_kafka_and_the_spool_away_is_a_503_in_time_and_never_an_acknowledgement(
+    api: httpx.Client, parts: Stack, ledger: Ledger, spool: SpoolBucket
 ) -> None:
-    assert ledger.post(api).status_code == 202
-    with away(parts, "kafka"):
+    accepted_again(api, ledger)
+    with spool.away(), away(parts, "kafka"):
         for _ in range(3):
             started = time.monotonic()
             response = ledger.post(api)
@@ -56,11 +40,11 @@ def test_kafka_away_is_a_503_in_time_and_never_an_acknowledgement(
     ledger.assert_stored_once()
 
 
-def test_an_event_refused_while_kafka_was_away_is_one_row_after_its_resend(
-    api: httpx.Client, parts: Stack, ledger: Ledger
+def test_an_event_refused_while_both_were_away_is_one_row_after_its_resend(
+    api: httpx.Client, parts: Stack, ledger: Ledger, spool: SpoolBucket
 ) -> None:
-    assert ledger.post(api).status_code == 202
-    with away(parts, "kafka"):
+    accepted_again(api, ledger)
+    with spool.away(), away(parts, "kafka"):
         refused = ledger.post(api)
         assert refused.status_code == 503
     accepted_again(api, ledger)
