@@ -1,0 +1,111 @@
+"""The two that are compared, as they are deployed: zips by the same rules, unpacked as Lambda unpacks them."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+from cdk.parts.bundling import Bundle, Bundler
+from loadtest.cpu.payloads import KEY
+from millrace_harness.dev.environments import RUNTIME, install
+from millrace_harness.dev.places import Places
+from millrace_harness.host.function import FunctionSpec
+from millrace_harness.host.variables import variables
+from millrace_harness.parts.endpoints import Endpoints
+from shared.runtime.settings import IngestSettings
+
+ROOT = Path(__file__).parents[2]
+MEMORY_MB = 1769  # one whole vCPU
+TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One of the two: its unpacked code, how it is started, and how large its package is."""
+
+    name: str
+    handler: str
+    code: Path
+    python: Path
+    environment: Mapping[str, str]
+    zip_bytes: int
+    unpacked_bytes: int
+
+
+def contestants(endpoints: Endpoints, folder: Path, wheels: str) -> tuple[Contestant, Contestant]:
+    """Ours and the naive twin, built into `folder` for `wheels` (a platform in uv's words).
+
+    Raises:
+        BundlingError: a zip could not be built.
+        Failed: the runtime's environment could not be installed.
+    """
+    places = Places.find()
+    install(places, RUNTIME)
+    os.environ.setdefault("MILLRACE_UV", str(places.uv))  # the bundler's, where none is on PATH
+    python = places.python(RUNTIME.name)
+    known = _environment(endpoints)
+    ours = Bundler(root=ROOT, cache=places.home / "bundles", wheels=wheels).bundles(["ingest"])["ingest"]
+    told = {name: known[name] for name in IngestSettings.environment_names()}
+    naive = Bundler(root=_as_a_function(folder / "checkout"), cache=folder / "bundles", wheels=wheels).bundles(
+        ["naive"]
+    )["naive"]
+    asked = {name: known[name] for name in ("KAFKA_BOOTSTRAP", "API_KEY_SHA256")}
+    return _contestant("ingest", ours, folder, python, told), _contestant("naive", naive, folder, python, asked)
+
+
+def _environment(endpoints: Endpoints) -> dict[str, str]:
+    """Every value that either of them may ask for. No AWS is there: what is measured never comes to need it."""
+    return {
+        "KAFKA_BOOTSTRAP": endpoints.kafka_bootstrap,
+        "REDIS_URL": endpoints.redis_url,
+        "DATABASE_READ_URL": endpoints.database_read_url,
+        "SPOOL_BUCKET": "no-such-bucket",
+        "API_KEY_SHA256": hashlib.sha256(KEY.encode()).hexdigest(),
+    }
+
+
+def _as_a_function(checkout: Path) -> Path:
+    """A checkout with the twin as its one function, for the bundler's rules to be the same."""
+    shutil.rmtree(checkout, ignore_errors=True)
+    functions = checkout / "functions"
+    shutil.copytree(ROOT / "loadtest/naive", functions / "naive", ignore=shutil.ignore_patterns("__pycache__", "*.md"))
+    (functions / "__init__.py").touch()
+    return checkout
+
+
+def _contestant(name: str, bundle: Bundle, folder: Path, python: Path, told: Mapping[str, str]) -> Contestant:
+    code = folder / "unpacked" / f"{name}-{bundle.digest}"
+    if not code.exists():
+        unfinished = code.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with ZipFile(bundle.path) as archive:
+            archive.extractall(unfinished)
+        unfinished.rename(code)
+    handler = f"functions.{name}.handler.handler"
+    spec = FunctionSpec(
+        name=f"benchmark-{name}",
+        arn=f"arn:aws:lambda:us-east-1:000000000000:function:benchmark-{name}",
+        handler=handler,
+        code=code,
+        command=(str(python),),
+        timeout_seconds=TIMEOUT_SECONDS,
+        memory_mb=MEMORY_MB,
+        environment={
+            "POWERTOOLS_SERVICE_NAME": name,
+            "POWERTOOLS_METRICS_NAMESPACE": "Benchmark",
+            "POWERTOOLS_LOG_LEVEL": "INFO",
+            # As the runtime says it of a request that is not sampled, which nearly all are: a tracer's cheapest case.
+            "_X_AMZN_TRACE_ID": "Root=1-69a7c0ff-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0",
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            **told,
+        },
+    )
+    environment = variables(spec, "127.0.0.1:9", log_stream="benchmark") | {"PYTHONSAFEPATH": "1"}
+    unpacked = sum(
+        file.stat().st_size for file in code.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+    )
+    return Contestant(name, handler, code, python, environment, bundle.path.stat().st_size, unpacked)
