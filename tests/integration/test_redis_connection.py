@@ -15,7 +15,7 @@ from tests.fixtures.valkey import Line, OwnValkey, line, own_valkey
 
 _SLACK_SECONDS = 2.0  # for a machine that has other things to do: what is told apart is a bound from a hang
 _PATIENCE_SECONDS = 1.0  # five times the usual bound, for the same reason
-_AWAY_SECONDS = 0.3
+_AWAY_SECONDS = 5.0
 _COUNT = Script("return redis.call('INCR', KEYS[1])")
 
 pytestmark = pytest.mark.parts
@@ -99,7 +99,7 @@ async def test_a_late_answer_is_not_taken_for_that_of_the_next_question(
     with pytest.raises(Away):
         await connection.ask(lambda redis: redis.get("late"))
     wire.delay_seconds = 0.0
-    await asyncio.sleep(_AWAY_SECONDS)
+    await asyncio.sleep(_AWAY_SECONDS / 8)
     assert await connection.ask(lambda redis: redis.get("next")) == b"next"
 
 
@@ -124,8 +124,23 @@ async def test_away_lasts_for_its_time_and_is_over_then(connection: RedisConnect
     with pytest.raises(Away):  # not even asked
         await connection.ask(lambda redis: redis.get("key"))
     assert wire.opened == opened
-    await asyncio.sleep(_AWAY_SECONDS)
+    await asyncio.sleep(_AWAY_SECONDS / 8)
     assert await connection.ask(lambda redis: redis.get("key")) is None
+
+
+async def test_away_grows_with_every_failure_and_is_forgotten_with_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    # Only the clock by which Redis counts as away: nobody waits for half a minute here.
+    monkeypatch.setattr("shared.adapters.redis.connection.time.monotonic", lambda: now)
+    connection = RedisConnection("redis://127.0.0.1:1", client_name="integration", away_seconds=5)
+    lasted = []
+    for _ in range(6):
+        with pytest.raises(Away):
+            await connection.ask(lambda redis: redis.get("key"))
+        lasted.append(connection._away_until - now)
+        now = connection._away_until
+    assert lasted == pytest.approx([0.5, 1, 2, 4, 5, 5])
+    await connection.close()
 
 
 async def test_who_never_answers_costs_the_bound() -> None:
@@ -175,5 +190,5 @@ async def test_a_connection_that_died_unnoticed_costs_one_question(connection: R
     with pytest.raises(Away):
         await connection.ask(lambda redis: redis.get("key"))
     assert time.monotonic() - began < _PATIENCE_SECONDS + _SLACK_SECONDS
-    await asyncio.sleep(_AWAY_SECONDS)
+    await asyncio.sleep(_AWAY_SECONDS / 8)
     assert await connection.ask(lambda redis: redis.get("key")) is None

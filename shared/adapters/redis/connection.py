@@ -33,8 +33,8 @@ class RedisConnection:
 
     redis-py by itself retries ten times with pauses, which turns an absent Redis into a minute of waiting; here a
     question has `bound_seconds` and each answer of the server half of it, a connection that was closed meanwhile is
-    replaced once, and after a failure Redis counts as away for `away_seconds`. Questions that are asked at the same
-    moment wait for one another.
+    replaced once, and after failures Redis counts as away, for `away_seconds` at most. Questions that are asked at the
+    same moment wait for one another.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class RedisConnection:
         self._bound_seconds = bound_seconds
         self._away_seconds = away_seconds
         self._away_until = 0.0
+        self._failures = 0
         self._idle = idle or Idle(_IDLE_SECONDS)
 
     async def ask[T](self, command: Callable[[Redis], Awaitable[T]], *, blocking_seconds: float = 0.0) -> T:
@@ -79,8 +80,13 @@ class RedisConnection:
                     await self._drop()
                 found = await self._twice(command)
         except (RedisError, OSError, TimeoutError) as error:
-            self._away_until = time.monotonic() + self._away_seconds
+            # One late answer may be an accident, and while nobody is asked duplicates are not seen: a tenth at first,
+            # twice as long with every failure after it.
+            self._failures += 1
+            away = min(self._away_seconds, self._away_seconds / 10 * 2 ** (self._failures - 1))
+            self._away_until = time.monotonic() + away
             raise Away from error
+        self._failures = 0
         self._idle.touch()
         return found
 
