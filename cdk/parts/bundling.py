@@ -41,7 +41,7 @@ _TEST_TREES = ("alembic/testing/", "sqlalchemy/testing/")
 # What importlib.metadata reads: versions, and the entry points by which SQLAlchemy finds its dialects.
 _METADATA = frozenset({"METADATA", "entry_points.txt"})
 # botocore describes more than 400 services in 17 MB of zip; a client reads its own service and the files beside it.
-_SERVICES = frozenset({"s3"})
+SERVICES = frozenset({"s3"})
 _DESCRIPTIONS = ("botocore", "data")
 # What boto3 adds to clients: descriptions of resources, which nothing here asks for, and the examples of its manual.
 _NEVER_READ = ("boto3/data/", "boto3/examples/")
@@ -61,11 +61,15 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Bundler:
-    """Builds bundles of the checkout at `root` for `wheels` (a platform in uv's words), and keeps them in `cache`."""
+    """Builds bundles of the checkout at `root` for `wheels` (a platform in uv's words), and keeps them in `cache`.
+
+    `services` are those of AWS that clients are made for.
+    """
 
     root: Path
     cache: Path
     wheels: str
+    services: frozenset[str] = SERVICES
 
     def bundles(self, names: Iterable[str]) -> dict[str, Bundle]:
         """The bundle of each function, side by side: most of the time is spent waiting for uv and the compiler.
@@ -99,13 +103,18 @@ class Bundler:
     def _dependencies(self, name: str) -> Bundle:
         lock = self.root / "functions" / name / "requirements.txt"
         # This file is an input too: a changed rule is a changed bundle.
-        digest = _digest(Path(__file__).read_bytes(), self.wheels.encode(), lock.read_bytes())
+        digest = _digest(
+            Path(__file__).read_bytes(),
+            self.wheels.encode(),
+            *map(str.encode, sorted(self.services)),
+            lock.read_bytes(),
+        )
         path = self.cache / f"dependencies-of-{name}-{digest}.zip"
         if not _touched(path):
             with tempfile.TemporaryDirectory(dir=self.cache) as folder, _replacing(path) as unfinished:
                 staged = Path(folder)
                 self._install(lock, staged)
-                _prune(staged)
+                _prune(staged, self.services)
                 _compile(staged)
                 _add(unfinished, staged)
             _forget_old(self.cache, f"dependencies-of-{name}-*.zip")
@@ -130,7 +139,7 @@ class Bundler:
         }
 
 
-def belongs(path: PurePosixPath) -> bool:
+def belongs(path: PurePosixPath, services: frozenset[str] = SERVICES) -> bool:
     """Whether a file of an installed package is ever read in Lambda; `path` is relative to the bundle."""
     folders = path.parts[:-1]
     if folders and folders[0].endswith(".dist-info"):
@@ -142,14 +151,14 @@ def belongs(path: PurePosixPath) -> bool:
         or path.suffix in _NEVER_IMPORTED
         or not _TEST_FOLDERS.isdisjoint(folders)
         or path.as_posix().startswith((*_TEST_TREES, *_NEVER_READ))
-        or (folders[:2] == _DESCRIPTIONS and not _is_described(path))
+        or (folders[:2] == _DESCRIPTIONS and not _is_described(path, services))
     )
 
 
-def _is_described(path: PurePosixPath) -> bool:
+def _is_described(path: PurePosixPath, services: frozenset[str]) -> bool:
     """Whether a file under `botocore/data` is about all services, or about one that is used."""
     service = path.parts[2]
-    return len(path.parts) == 3 or (service in _SERVICES and not path.name.startswith("examples-"))
+    return len(path.parts) == 3 or (service in services and not path.name.startswith("examples-"))
 
 
 def _uv() -> str:
@@ -166,9 +175,9 @@ def _write(folder: Path, sources: Mapping[str, bytes]) -> None:
         target.write_bytes(content)
 
 
-def _prune(folder: Path) -> None:
+def _prune(folder: Path, services: frozenset[str]) -> None:
     for file in list(_files(folder)):
-        if not belongs(PurePosixPath(file.relative_to(folder).as_posix())):
+        if not belongs(PurePosixPath(file.relative_to(folder).as_posix()), services):
             file.unlink()
 
 

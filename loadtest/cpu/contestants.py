@@ -49,9 +49,9 @@ def contestants(endpoints: Endpoints, folder: Path, wheels: str) -> tuple[Contes
     known = _environment(endpoints)
     ours = Bundler(root=ROOT, cache=places.home / "bundles", wheels=wheels).bundles(["ingest"])["ingest"]
     told = {name: known[name] for name in IngestSettings.environment_names()}
-    naive = Bundler(root=_as_a_function(folder / "checkout"), cache=folder / "bundles", wheels=wheels).bundles(
-        ["naive"]
-    )["naive"]
+    checkout, services = _as_a_function(folder / "checkout"), frozenset({"secretsmanager"})
+    bundler = Bundler(root=checkout, cache=folder / "bundles", wheels=wheels, services=services)
+    naive = bundler.bundles(["naive"])["naive"]
     asked = {name: known[name] for name in ("KAFKA_BOOTSTRAP", "API_KEY_SHA256")}
     return _contestant("ingest", ours, folder, python, told), _contestant("naive", naive, folder, python, asked)
 
