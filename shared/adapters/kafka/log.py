@@ -56,10 +56,10 @@ class KafkaEventLog:
             async with asyncio.timeout(self._budget_seconds if within is None else min(self._budget_seconds, within)):
                 producer = await self._connected()
                 await producer.send(sending.batches(producer.partitions))
+        except TimeoutError:  # an OSError, too
+            reason = "the broker did not answer in time"
         except (KafkaError, OSError) as error:
             reason = type(error).__name__
-        except TimeoutError:
-            reason = "the broker did not answer in time"
         except BaseException:
             await self._discard(producer)
             raise
