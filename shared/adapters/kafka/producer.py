@@ -6,6 +6,7 @@ call that sends: when that ends or is cancelled, nothing is sent any more.
 """
 
 import asyncio
+import logging
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -23,6 +24,10 @@ from aiokafka.structs import TopicPartition
 # aiokafka compresses at level 9 and has no setting. 38 kB of events take 179 µs so, and 38 µs at level 1 with 3 % more
 # bytes.
 default_records.lz4_encode = partial(lz4_encode, level=1)
+
+# While a broker is away aiokafka writes a line at every attempt to reach it, fifty a second. Who calls is told of every
+# event, and says once that the log is away and once that it is back.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 _MAX_BATCH_BYTES = 900_000  # below the broker's message.max.bytes of 1,048,588, with room for what was not compressed
 _BACKOFF_SECONDS = 0.02
