@@ -108,8 +108,6 @@ def _contestant(name: str, bundle: Bundle, folder: Path, python: Path, told: Map
             "POWERTOOLS_SERVICE_NAME": name,
             "POWERTOOLS_METRICS_NAMESPACE": "Benchmark",
             "POWERTOOLS_LOG_LEVEL": "INFO",
-            # As the runtime says it of a request that is not sampled, which nearly all are: a tracer's cheapest case.
-            "_X_AMZN_TRACE_ID": "Root=1-69a7c0ff-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=0",
             "AWS_ACCESS_KEY_ID": "none",
             "AWS_SECRET_ACCESS_KEY": "none",
             **told,
