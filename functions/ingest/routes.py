@@ -8,8 +8,8 @@ from shared.events.formats import is_batch, parse_batch, parse_event
 from shared.events.ingest import Caller
 from shared.events.limits import LIMITS
 from shared.runtime import receipts
-from shared.runtime.http import deadline_of, json_response, new_router, trace_of
-from shared.runtime.idempotency import once
+from shared.runtime.http import deadline_of, headers_of, json_response, new_router, trace_of
+from shared.runtime.idempotency import once, request_key
 from shared.runtime.parameters import applied, only_errors, wait_seconds
 
 
@@ -19,12 +19,11 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/events")
     async def post_event(request: Request) -> Response:
-        caller = await _caller(parts, request)
-        body = await request.body()
+        caller, body = await _caller(parts, request)
 
         async def work() -> Response:
             wait = wait_seconds(request)
-            draft = parse_event(body, request.headers, now=parts.clock.now())
+            draft = parse_event(body, headers_of(request), now=parts.clock.now())
             accepted = await parts.ingest.accept([draft], caller, deadline=deadline_of(request), wait_seconds=wait)
             response = receipts.single(accepted, trace_of(request).trace_id)
             return applied(receipts.located(response, accepted), wait)
@@ -33,12 +32,11 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/events/batch")
     async def post_batch(request: Request) -> Response:
-        caller = await _caller(parts, request)
-        body = await request.body()
+        caller, body = await _caller(parts, request)
 
         async def work() -> Response:
             wait, trimmed = wait_seconds(request), only_errors(request)
-            drafts = parse_batch(body, request.headers, now=parts.clock.now())
+            drafts = parse_batch(body, headers_of(request), now=parts.clock.now())
             accepted = await parts.ingest.accept(drafts, caller, deadline=deadline_of(request), wait_seconds=wait)
             return applied(receipts.batch(accepted, only_errors=trimmed), wait)
 
@@ -46,12 +44,12 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/events/validate")
     async def validate(request: Request) -> Response:
-        caller = await _caller(parts, request)
-        body, trimmed = await request.body(), only_errors(request)
-        if is_batch(body, request.headers):
-            accepted = await parts.ingest.check(parse_batch(body, request.headers, now=parts.clock.now()), caller)
+        caller, body = await _caller(parts, request)
+        trimmed = only_errors(request)
+        if is_batch(body, headers_of(request)):
+            accepted = await parts.ingest.check(parse_batch(body, headers_of(request), now=parts.clock.now()), caller)
             return receipts.batch(accepted, only_errors=trimmed)
-        accepted = await parts.ingest.check([parse_event(body, request.headers, now=parts.clock.now())], caller)
+        accepted = await parts.ingest.check([parse_event(body, headers_of(request), now=parts.clock.now())], caller)
         return receipts.single(accepted, trace_of(request).trace_id)
 
     @router.get("/v1/limits")
@@ -70,6 +68,7 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-async def _caller(parts: Parts, request: Request) -> Caller:
+async def _caller(parts: Parts, request: Request) -> tuple[Caller, bytes]:
     principal: Principal = await parts.access.authenticate(request.headers.get("authorization"))
-    return Caller(principal.tenant, principal.name, str(trace_of(request)))
+    body = await request.body()
+    return Caller(principal.tenant, principal.name, str(trace_of(request)), request_key(request, body)), body

@@ -17,7 +17,6 @@ from shared.events.admission import (
     Known,
     Settled,
     Throttled,
-    Verdict,
     Waiters,
 )
 from shared.events.draft import Draft, Rejected
@@ -28,7 +27,7 @@ from shared.events.rules import DEFAULT_WINDOW_SECONDS, Rule, Rules, Ruleset
 from shared.kit.clock import Clock
 from shared.kit.deadline import Deadline
 from shared.kit.errors import Fault, Unprocessable
-from shared.kit.ids import uuid7
+from shared.kit.ids import uuid7, uuid8
 from shared.kit.trace import Trace
 
 DEFAULT_SOURCE = "/v1/events"
@@ -36,14 +35,19 @@ DEFAULT_SOURCE = "/v1/events"
 
 _CONTENDED_SECONDS = 2.5  # what the other may take to append, and a little more
 _FIRST_PAUSE_SECONDS = 0.01
+_DAY_SECONDS = 24 * 3600
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who sends, and in which trace: what the server stamps on each event."""
+    """Who sends, and in which trace: what the server stamps on each event.
+
+    `request_key` is the same for a request that is sent again: so are the ids then that the server gives its events.
+    """
 
     tenant: str
     principal: str
     traceparent: str
+    request_key: str | None = None
 
 
 class Ingest:
@@ -85,7 +89,12 @@ class Ingest:
             return room.accepted(None)
         admitted = await self._admit(room, deadline)
         let_in = room.let_in(admitted)
-        await self._append(room, let_in, deadline)
+        try:
+            await self._append(room, let_in, deadline)
+        except BaseException:
+            held = [each.candidate.event.key for each in let_in] + room.left_out
+            await self._admission.settle(caller.tenant, [], held, claim=room.claim)
+            raise
         if waiter is not None:
             await self._wait(room, let_in, waiter, min(wait_seconds, deadline.left()))
         return room.accepted(admitted)
@@ -97,9 +106,11 @@ class Ingest:
         admitted = await self._admission.admit(tenant, entries, claim=room.claim)
         patience = Deadline(min(_CONTENDED_SECONDS, deadline.left() / 2))  # the rest is for the log and the spool
         pause = _FIRST_PAUSE_SECONDS
-        while patience.left() and (open_ := _claimed(admitted.verdicts)):
+        while patience.left() and any(isinstance(verdict, Claimed) for verdict in admitted.verdicts):
             await asyncio.sleep(min(pause, patience.left()))
             pause *= 2
+            # Those that are let in already, too: meanwhile older events of their keys may have gone into the spool.
+            open_ = [index for index, verdict in enumerate(admitted.verdicts) if isinstance(verdict, Claimed | Fresh)]
             asked = [entries[index] for index in open_]
             again = await self._admission.admit(tenant, asked, claim=room.claim, counted=False)
             for index, verdict in zip(open_, again.verdicts, strict=True):
@@ -172,6 +183,8 @@ class _Request:
         self.left_out: list[UUID] = []
         self.dedup_lost = False
         self._now = now
+        # On its day an event meets its own row: without its receipt it would be accepted then, and thrown away.
+        self._rest_of_day = _DAY_SECONDS - (now.hour * 60 + now.minute) * 60 - now.second
         self._ruleset = ruleset
         self._waiter = waiter
         self._repeats: dict[int, int] = {}  # of an event that stands twice in the request: the later to the first
@@ -184,7 +197,7 @@ class _Request:
                 self.receipts[index] = Receipt(id=draft.id, status=Status.REJECTED, failure=draft.failure)
                 continue
             rule = self._ruleset.rules.get(draft.type)
-            event = _stamp(draft, self._now, self.caller, rule, self._waiter)
+            event = _stamp(draft, draft.id or self._minted_id(index), self._now, self.caller, rule, self._waiter)
             faults = _faults(draft, rule)
             if faults and rule is not None and rule.mode == "enforce":
                 failure = Unprocessable("The event's data is not what its type asks for.", faults=faults)
@@ -193,7 +206,12 @@ class _Request:
                 self._repeats[index] = earlier
             else:
                 window = DEFAULT_WINDOW_SECONDS if rule is None else rule.window_seconds
-                self.candidates.append(_Candidate(index, event, window, faults))
+                self.candidates.append(_Candidate(index, event, max(window, self._rest_of_day), faults))
+
+    def _minted_id(self, index: int) -> str:
+        """The id of an event whose sender gave none."""
+        key = self.caller.request_key
+        return str(uuid7(self._now) if key is None else uuid8(self.caller.tenant, key, str(index)))
 
     def let_in(self, admitted: Admitted) -> list[_LetIn]:
         """The candidates to be appended. One that could not be decided keeps back what follows under its key."""
@@ -238,20 +256,22 @@ class _Request:
         )
 
 
-def _claimed(verdicts: Sequence[Verdict]) -> list[int]:
-    return [index for index, verdict in enumerate(verdicts) if isinstance(verdict, Claimed)]
-
-
 def _faults(draft: Draft, rule: Rule | None) -> tuple[Fault, ...]:
-    """What the type says of the data. Data that lies elsewhere (`dataref`) or is no JSON is not for a schema."""
-    if rule is None or rule.mode == "off" or "dataref" in draft.extensions or draft.data_base64 is not None:
+    """What the type says of the data, which may be elsewhere (`dataref`), but not of another kind than JSON."""
+    data = written(draft.data)
+    if rule is None or rule.mode == "off" or (data is None and draft.data_base64 is None and _is_elsewhere(draft)):
         return ()
-    return tuple(rule.faults(written(draft.data), f"{draft.at}/data"))
+    if draft.data_base64 is not None:
+        return (Fault(f"{draft.at}/data_base64", "type", "This type's events have JSON in data."),)
+    return tuple(rule.faults(data, f"{draft.at}/data"))
 
 
-def _stamp(draft: Draft, now: datetime, caller: Caller, rule: Rule | None, waiter: str | None) -> Event:
+def _is_elsewhere(draft: Draft) -> bool:
+    return "dataref" in draft.extensions
+
+
+def _stamp(draft: Draft, id_: str, now: datetime, caller: Caller, rule: Rule | None, waiter: str | None) -> Event:
     source = draft.source or DEFAULT_SOURCE
-    id_ = draft.id or str(uuid7(now))
     found = rule.partition_key(written(draft.data)) if rule is not None and draft.key is None else None
     return Event(
         key=event_key(caller.tenant, source, id_),

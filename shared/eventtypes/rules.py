@@ -19,7 +19,9 @@ from shared.kit.idle import Idle
 _LOG = logging.getLogger(__name__)
 
 FRESH_SECONDS = 5.0
+UNKNOWN_SECONDS = 1.0
 MAX_TENANTS = 100
+_COLD_SECONDS = 3.0  # where nothing is known yet, and the driver may have to be imported first
 _STORE_SECONDS = 1.0  # a request waits for it; the store alone would take five to give up
 _MAX_KEY = 1024
 
@@ -90,20 +92,21 @@ class CachedRules:
 
     async def _renewed(self, tenant: str) -> Ruleset:
         _, known = self._known.get(tenant, (None, Ruleset({}, known=False)))
-        current = await self._current(tenant)
+        current = await self._current(tenant, _STORE_SECONDS if known.known else _COLD_SECONDS)
         ruleset = known if current is None else Ruleset(_compiled(current, known.rules))
-        self._known[tenant] = (self._idle(FRESH_SECONDS), ruleset)
+        # What was never known is asked for again soon: until then events are accepted that should be refused.
+        self._known[tenant] = (self._idle(FRESH_SECONDS if ruleset.known else UNKNOWN_SECONDS), ruleset)
         self._known.move_to_end(tenant)
         if len(self._known) > MAX_TENANTS:
             self._known.popitem(last=False)
         return ruleset
 
-    async def _current(self, tenant: str) -> Mapping[str, EventType] | None:
+    async def _current(self, tenant: str, seconds: float) -> Mapping[str, EventType] | None:
         current = await self._snapshots.read(tenant)
         if current is not None:
             return current
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
+            async with asyncio.timeout(seconds):
                 current = await self._store.current(tenant)
         except (Unavailable, TimeoutError):
             return None

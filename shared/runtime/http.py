@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from mangum import Mangum
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
@@ -89,6 +89,16 @@ def json_response(value: object, status: HTTPStatus = HTTPStatus.OK, headers: di
     """`value` as JSON. Bytes are JSON already."""
     body = value if isinstance(value, bytes) else msgspec.json.encode(value)
     return Response(body, status, headers, "application/json")
+
+
+def headers_of(request: Request) -> Headers:
+    """The headers as they were sent. Mangum joins one that was sent several times, and nobody could tell any more."""
+    event = request.scope.get("aws.event") or {}
+    sent: dict[str, list[str]] = event.get("multiValueHeaders") or {}
+    if all(len(values) == 1 for values in sent.values()):
+        return request.headers
+    pairs = [(name.lower().encode("latin-1"), value) for name, values in sent.items() for value in values]
+    return Headers(raw=[(name, value.encode("utf-8", "surrogateescape")) for name, value in pairs])
 
 
 def deadline_of(request: Request) -> Deadline:

@@ -87,6 +87,16 @@ async def once(
             assert_never(unreachable)
 
 
+def request_key(request: Request, body: bytes) -> str | None:
+    """What is the same for a request that is sent again under its Idempotency-Key; None without one.
+
+    Raises:
+        Malformed: the key is no string of 1 to 255 printable ASCII characters.
+    """
+    given = request.headers.getlist(HEADER)
+    return f"{_key(given)} {_fingerprint(request, body).hex()}" if given else None
+
+
 async def _kept(
     answers: Answers,
     tenant: str,

@@ -14,6 +14,8 @@ from shared.runtime.http import json_response
 from shared.runtime.limits import rate_limit_headers
 
 _RETRY_AFTER_SECONDS = 2
+_FAULTS_OF_ONE = 5
+_FAULT_BYTES = 1_000_000  # of all results of a batch
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,7 +75,7 @@ def single(accepted: Accepted, trace_id: str) -> Response:
     headers = headers_of(accepted)
     if not receipt.status.is_durable:
         again = receipt.status.is_to_be_sent_again
-        raise _refusal(accepted, receipt.failure, headers, {"results": [_result(0, receipt)]} if again else {})
+        raise _refusal(accepted, receipt.failure, headers, {"results": [_result(0, receipt, _Room())]} if again else {})
     position = receipt.position
     body = Single(
         id=receipt.id or "",
@@ -102,9 +104,9 @@ def batch(accepted: Accepted, *, only_errors: bool) -> Response:
     Raises:
         Failure: no event was taken; its members are the same as those of the answer.
     """
-    receipts = accepted.receipts
+    receipts, room = accepted.receipts, _Room()
     results = [
-        _result(index, receipt)
+        _result(index, receipt, room)
         for index, receipt in enumerate(receipts)
         if not (only_errors and receipt.status.is_durable)
     ]
@@ -156,7 +158,24 @@ def _refusal(
     return Unavailable(detail, retry_after_seconds=_RETRY_AFTER_SECONDS, members=members, headers=headers)
 
 
-def _result(index: int, receipt: Receipt) -> Result:
+class _Room:
+    """What an answer has left for faults: Lambda takes 6 MB, and a thousand events can have twenty faults each."""
+
+    def __init__(self) -> None:
+        self._bytes = _FAULT_BYTES
+
+    def taking(self, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+        """The first of `faults`, five at most, and none once there is no room."""
+        found: list[Fault] = []
+        for fault in faults[:_FAULTS_OF_ONE]:
+            self._bytes -= len(msgspec.json.encode(fault))
+            if self._bytes < 0:
+                break
+            found.append(fault)
+        return tuple(found)
+
+
+def _result(index: int, receipt: Receipt, room: _Room) -> Result:
     position, failure = receipt.position, receipt.failure
     return Result(
         index=index,
@@ -165,13 +184,13 @@ def _result(index: int, receipt: Receipt) -> Result:
         partition=None if position is None else position.partition,
         offset=None if position is None else position.offset,
         overtakes=receipt.overtakes,
-        warnings=receipt.warnings,
-        error=None if failure is None else _error(failure),
+        warnings=room.taking(receipt.warnings) if receipt.warnings else (),
+        error=None if failure is None else _error(failure, room),
     )
 
 
-def _error(failure: Failure) -> Error:
-    return Error(f"urn:millrace:problem:{failure.code}", failure.code, failure.detail, failure.faults)
+def _error(failure: Failure, room: _Room) -> Error:
+    return Error(f"urn:millrace:problem:{failure.code}", failure.code, failure.detail, room.taking(failure.faults))
 
 
 def _highest(receipts: Sequence[Receipt]) -> str:

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import httpx
@@ -18,6 +18,7 @@ from shared.events.model import Appended, Event, NotAppended
 from shared.events.ports import EventFilter
 from tests.fixtures.doors import IngestDoor, client_of
 from tests.fixtures.events import a_record
+from tests.fixtures.rules import FixedRule
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 EVENT = {"type": "order.placed", "data": {"number": 1}}
@@ -234,6 +235,17 @@ async def test_a_duplicate_is_told_with_the_original_receipt(door: IngestDoor) -
     assert second.json() | {"trace_id": ""} == first.json() | {"trace_id": "", "status": "duplicate"}
     assert (batch.json()["accepted"], batch.json()["duplicates"]) == (0, 1)
     assert batch.json()["results"][0]["offset"] == first.json()["offset"]
+
+
+@pytest.mark.parametrize("mode", ["warn", "enforce"])
+async def test_the_faults_of_a_batch_fit_an_answer(door: IngestDoor, mode: Literal["warn", "enforce"]) -> None:
+    wrong = tuple(f"/{'é' * 300}{number}" for number in range(20))
+    door.rules.rules["tests"] = {"order.placed": FixedRule(mode=mode, wrong=wrong)}
+    async with client_of(door.app) as client:
+        response = await client.post("/v1/events/batch", json=[EVENT] * 1000)
+    assert response.status_code == (202 if mode == "warn" else 422)
+    assert len(response.content) < 2_000_000
+    assert len(response.json()["results"]) == 1000
 
 
 async def test_a_spooled_event_is_accepted_and_has_no_position_yet(door: IngestDoor) -> None:

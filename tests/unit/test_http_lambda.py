@@ -167,3 +167,17 @@ def test_nobody_waits_for_a_row_longer_than_lambda_leaves(door: IngestDoor) -> N
     event["multiValueHeaders"]["Prefer"] = ["wait=8"]
     assert lambda_handler(door.app)(event, Context(2500))["statusCode"] == 202
     assert given[0] <= 2.0
+
+
+@pytest.mark.parametrize("name", ["ce-id", "Ce-Partitionkey"])
+def test_an_attribute_that_is_sent_twice_is_refused_though_the_adapter_joins_headers(
+    handler: LambdaHandler, door: IngestDoor, name: str
+) -> None:
+    event = sample("apigateway-v1.json")
+    event["multiValueHeaders"] |= {"ce-specversion": ["1.0"], "ce-id": ["a"], "ce-type": ["t"], "ce-source": ["/s"]}
+    assert handler(event, None)["statusCode"] == 202
+    event["multiValueHeaders"][name] = ["b", "c"]
+    answer = handler(event, None)
+    assert answer["statusCode"] == 422
+    assert json.loads(answer["body"])["errors"][0]["code"] == "repeated"
+    assert len(door.events) == 1

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from shared.adapters.memory.admission import MemoryAdmission, MemoryWaiters
@@ -152,10 +152,20 @@ async def test_a_type_that_warns_accepts_and_says_so() -> None:
     assert [fault.pointer for fault in receipt.warnings] == ["/data/amount"]
 
 
-@pytest.mark.parametrize("fields", [{"extensions": {"dataref": "s3://a/b"}}, {"data_base64": "aGk="}])
-async def test_data_that_is_elsewhere_or_no_json_is_not_for_a_schema(fields: dict[str, Any]) -> None:
-    (receipt,) = await Room(rules={"t": FixedRule(mode="enforce", wrong=("",))}).accept(a_draft(**fields))
+async def test_data_that_is_elsewhere_is_not_for_a_schema() -> None:
+    rules: dict[str, Rule] = {"t": FixedRule(mode="enforce", wrong=("",))}
+    elsewhere = {"dataref": "s3://a/b"}
+    (receipt,) = await Room(rules=rules).accept(a_draft(extensions=elsewhere))
     assert receipt.status is Status.ACCEPTED
+    (receipt,) = await Room(rules=rules).accept(a_draft(extensions=elsewhere, data=msgspec.Raw(b"{}")))
+    assert receipt.status is Status.REJECTED  # what is here is looked at
+
+
+async def test_a_type_that_is_enforced_takes_no_data_of_another_kind() -> None:
+    (receipt,) = await Room(rules={"t": FixedRule(mode="enforce")}).accept(a_draft(data_base64="aGk="))
+    assert receipt.status is Status.REJECTED
+    assert isinstance(receipt.failure, Unprocessable)
+    assert [fault.pointer for fault in receipt.failure.faults] == ["/data_base64"]
 
 
 async def test_while_types_were_never_known_events_are_accepted_and_the_answer_says_so() -> None:
@@ -174,13 +184,14 @@ async def test_a_duplicate_gets_the_original_receipt_and_is_not_appended() -> No
     assert len(room.events) == 2
 
 
-async def test_an_event_is_a_duplicate_only_within_its_types_window() -> None:
+async def test_an_event_is_a_duplicate_within_its_types_window_and_on_its_day() -> None:
     now = 0.0
     room = Room(MemoryAdmission(now=lambda: now), {"t": FixedRule(window=60)})
     await room.accept(a_draft())
-    now = 59.0
+    midnight = (MOMENT.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - MOMENT).total_seconds()
+    now = midnight - 1  # its row is there still: a shorter window would accept it for nothing
     assert statuses(await room.accept(a_draft())) == ["duplicate"]
-    now = 61.0
+    now = midnight + 1
     assert statuses(await room.accept(a_draft())) == ["accepted"]
 
 
@@ -316,6 +327,28 @@ async def test_an_event_does_not_overtake_older_ones_of_its_key_in_the_spool() -
     receipts = await well.accept(a_draft("2", key="k"), a_draft("3", key="other"), a_draft("4", key="k"))
     assert statuses(receipts) == ["spooled", "accepted", "spooled"]
     assert [event.id for event in well.events] == ["3"]
+
+
+async def test_what_was_let_in_before_a_wait_for_another_is_asked_for_again_after_it() -> None:
+    room = Room()
+    await room.admission.admit("demo", [Entry(KEY, "k")], claim="somebody-else")
+    sending = asyncio.ensure_future(room.accept(a_draft("1", key="k"), a_draft("2", key="k")))
+    await asyncio.sleep(0.005)
+    await room.admission.enter("demo", ["k"], spooled="spool/1")  # the other one's event went into the spool meanwhile
+    await room.admission.settle("demo", [Settled(KEY, None, 60)], [], claim="somebody-else")
+    assert statuses(await sending) == ["duplicate", "spooled"]
+    assert room.events == []
+
+
+async def test_a_request_that_is_sent_again_under_its_key_gives_its_events_the_same_ids() -> None:
+    caller = Caller("demo", "somebody", CALLER.traceparent, "key and fingerprint")
+    room = Room()
+    room.log.away = room.log.unsure = True
+    drafts = [a_draft(None), a_draft(None)]
+    first = await room.ingest.accept(drafts, caller, deadline=Deadline(5))
+    again = await Room(room.admission).ingest.accept(drafts, caller, deadline=Deadline(5))
+    assert [receipt.id for receipt in first.receipts] == [receipt.id for receipt in again.receipts]
+    assert len({receipt.id for receipt in again.receipts}) == 2
 
 
 async def test_a_request_that_waits_is_told_of_its_rows() -> None:

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 from shared.events.model import Event
 from shared.events.objects import PREFIX, UNREADABLE
 from shared.events.pages import pack, unpack
+from shared.kit.deadline import Deadline
 from shared.kit.errors import NotFound, Unavailable
 from shared.kit.idle import Idle
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CONNECT_SECONDS = 1
-_READ_SECONDS = 1.5
+_CONNECT_SECONDS = 0.5
+_READ_SECONDS = 1.0
 _ATTEMPTS = 2  # S3 answers 503 as a matter of course while it spreads load; what is asked here can be repeated
 _BOUND_SECONDS = 3.0
 _IDLE_SECONDS = 5.0  # of silence, after which connections are not used again: S3 closes idle ones within seconds
 _MISSING = ("NoSuchKey", "404")
+
+_THREAD = threading.local()  # the deadline of the call that a thread works for
 
 
 class S3Spool:
@@ -87,15 +90,16 @@ class S3Spool:
     async def _call[T](self, work: Callable[["S3Client"], T], within: float = _BOUND_SECONDS) -> T:
         try:
             async with asyncio.timeout(within):
-                found = await asyncio.to_thread(self._worked, work)
+                found = await asyncio.to_thread(self._worked, work, Deadline(within))
         except TimeoutError as error:
             raise Unavailable("The spool does not answer.") from error
         self._idle.touch()
         return found
 
-    def _worked[T](self, work: Callable[["S3Client"], T]) -> T:
+    def _worked[T](self, work: Callable[["S3Client"], T], deadline: Deadline) -> T:
         from botocore.exceptions import BotoCoreError, ClientError
 
+        _THREAD.deadline = deadline
         try:
             return work(self._connected())
         except ClientError as error:
@@ -129,4 +133,12 @@ def _client() -> "S3Client":
         read_timeout=_READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
     )
-    return boto3.client("s3", config=config)
+    client = boto3.client("s3", config=config)
+    client.meta.events.register("before-send.s3", _require_time)
+    return client
+
+
+def _require_time(**_: object) -> None:
+    """Nothing is sent that could end after its caller has given it up: what is put then was answered with `retry`."""
+    if _THREAD.deadline.left() < _CONNECT_SECONDS + _READ_SECONDS:
+        raise TimeoutError("There is no time left to send in.")
