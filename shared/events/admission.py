@@ -1,6 +1,7 @@
 """Letting events in: within the tenant's quota, once, and not past older ones that still lie in the spool."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -25,9 +26,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 class Fresh(msgspec.Struct, frozen=True):
     """Not seen within the window, and claimed by whoever asked. `behind`: older events of its partition key are still
-    in the spool."""
+    in the spool. `received_at`: when it came first, where what became of it then was not known."""
 
     behind: bool = False
+    received_at: datetime | None = None
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -73,6 +75,13 @@ class Settled(msgspec.Struct, frozen=True):
     window_seconds: int
 
 
+class Unknown(msgspec.Struct, frozen=True):
+    """An event that was claimed, and may or may not be in the log or the spool, received at this moment."""
+
+    key: UUID
+    received_at: datetime
+
+
 class Admission(Protocol):
     """Quota, deduplication and the order behind the spool, in one question for a whole batch."""
 
@@ -88,10 +97,19 @@ class Admission(Protocol):
         """
         ...
 
-    async def settle(self, tenant: str, settled: Sequence[Settled], released: Sequence[UUID], *, claim: str) -> bool:
-        """Keep the receipts of `settled`, and let go of the claims on `released`, as far as `claim` still holds them.
+    async def settle(
+        self,
+        tenant: str,
+        settled: Sequence[Settled],
+        released: Sequence[UUID],
+        *,
+        claim: str,
+        unknown: Sequence[Unknown] = (),
+    ) -> bool:
+        """Keep the receipts of `settled`, and let go of the claims on the others, as far as `claim` still holds them.
 
-        One round trip. True when that is done. Never raises, bounded by 200 ms.
+        Whoever asks for one of `unknown` within a day is told when it was received: sent again after midnight it must
+        meet the row of the day before. One round trip. True when that is done. Never raises, bounded by 200 ms.
         """
         ...
 

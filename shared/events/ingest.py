@@ -17,6 +17,7 @@ from shared.events.admission import (
     Known,
     Settled,
     Throttled,
+    Unknown,
     Waiters,
 )
 from shared.events.draft import Draft, Rejected
@@ -114,6 +115,9 @@ class Ingest:
             asked = [entries[index] for index in open_]
             again = await self._admission.admit(tenant, asked, claim=room.claim, counted=False)
             for index, verdict in zip(open_, again.verdicts, strict=True):
+                before = admitted.verdicts[index]
+                if isinstance(before, Fresh) and isinstance(verdict, Fresh):  # when it first came is told once
+                    verdict = Fresh(verdict.behind, before.received_at)
                 admitted.verdicts[index] = verdict
             if again.degraded:
                 admitted = msgspec.structs.replace(admitted, degraded=True)
@@ -124,7 +128,7 @@ class Ingest:
         behind = [each.behind for each in let_in]
         durable = await self._log.append(events, behind=behind, within=deadline.left())
         settled: list[Settled] = []
-        released: list[UUID] = list(room.left_out)
+        unknown: list[Unknown] = []
         for number, (each, answer) in enumerate(zip(let_in, durable.answers, strict=True)):
             candidate, overtakes = each.candidate, number in durable.overtakes
             match answer:
@@ -136,10 +140,12 @@ class Ingest:
                     settled.append(Settled(candidate.event.key, None, candidate.window_seconds))
                 case NotAppended():
                     receipt = candidate.receipt(Status.RETRY)
-                    released.append(candidate.event.key)
+                    unknown.append(Unknown(candidate.event.key, candidate.event.received_at))
             room.receipts[candidate.index] = receipt
-        if settled or released:
-            kept = await self._admission.settle(room.caller.tenant, settled, released, claim=room.claim)
+        if settled or unknown or room.left_out:
+            kept = await self._admission.settle(
+                room.caller.tenant, settled, room.left_out, claim=room.claim, unknown=unknown
+            )
             room.dedup_lost = room.dedup_lost or not kept
 
     async def _wait(self, room: "_Request", let_in: Sequence["_LetIn"], waiter: str, seconds: float) -> None:
@@ -165,6 +171,10 @@ class _Candidate(msgspec.Struct, frozen=True):
 
     def receipt(self, status: Status, **fields: object) -> Receipt:
         return Receipt(id=self.event.id, status=status, warnings=self.warnings, **fields)  # type: ignore[arg-type]
+
+    def received(self, moment: datetime) -> "_Candidate":
+        """The same, received at another moment."""
+        return msgspec.structs.replace(self, event=msgspec.structs.replace(self.event, received_at=moment))
 
 
 class _LetIn(msgspec.Struct, frozen=True):
@@ -220,8 +230,8 @@ class _Request:
         for candidate, verdict in zip(self.candidates, admitted.verdicts, strict=True):
             event = candidate.event
             match verdict:
-                case Fresh(behind) if event.partition_key not in held:
-                    found.append(_LetIn(candidate, behind))
+                case Fresh(behind, came) if event.partition_key not in held:
+                    found.append(_LetIn(candidate if came is None else candidate.received(came), behind))
                     continue
                 case Fresh():
                     self.left_out.append(event.key)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -24,6 +25,7 @@ from shared.events.admission import (
     Quota,
     Settled,
     Throttled,
+    Unknown,
 )
 from shared.events.model import Position
 from tests.fixtures.valkey import PATIENCE_SECONDS
@@ -323,3 +325,27 @@ async def test_away_nothing_is_kept_and_it_is_said(absent: Environment, tenant: 
     assert not await absent.admission.settle(tenant, receipts(entries(1)), [uuid4()], claim="a")
     assert not await absent.backlog.enter(tenant, ["key"], spooled="object")
     assert not await absent.backlog.leave(tenant, ["key"], spooled="object")
+
+
+async def test_who_asks_for_an_event_of_unknown_outcome_is_told_when_it_came_first(
+    environments: Environments, tenant: str
+) -> None:
+    one, two = environments(PLENTY)
+    lost, released = entries(2)
+    came = datetime(2026, 3, 4, 23, 59, 59, 123_456, tzinfo=UTC)
+    await one.admission.admit(tenant, [lost, released], claim="one")
+    unknown = [Unknown(lost.key, came)]
+    assert await one.admission.settle(tenant, [], [released.key], claim="one", unknown=unknown)
+    again = await two.admission.admit(tenant, [released, lost], claim="two")
+    assert again.verdicts == [Fresh(), Fresh(received_at=came)]
+    assert await two.admission.settle(tenant, [Settled(lost.key, AT, DAY)], [], claim="two")
+    assert (await one.admission.admit(tenant, [lost], claim="one")).verdicts == [Known(AT)]
+
+
+async def test_only_who_holds_the_claim_can_say_when_it_came(environments: Environments, tenant: str) -> None:
+    one, two = environments(PLENTY)
+    (entry,) = entries(1)
+    await one.admission.admit(tenant, [entry], claim="one")
+    unknown = [Unknown(entry.key, datetime(2026, 3, 4, tzinfo=UTC))]
+    await two.admission.settle(tenant, [], [], claim="two", unknown=unknown)
+    assert (await two.admission.admit(tenant, [entry], claim="two")).verdicts == [Claimed()]

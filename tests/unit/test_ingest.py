@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from shared.adapters.memory.admission import MemoryAdmission, MemoryWaiters
-from shared.adapters.memory.events import MemoryEventLog
+from shared.adapters.memory.events import MemoryEventLog, MemoryEventStore
 from shared.adapters.memory.rules import MemoryRules
 from shared.adapters.memory.spool import MemorySpool
-from shared.events.admission import Entry, Quota, Settled
+from shared.events.admission import Entry, Quota, Settled, Unknown
 from shared.events.draft import Draft, Rejected
 from shared.events.ingest import DEFAULT_SOURCE, Caller, Ingest
-from shared.events.model import Appended, Event, NotAppended, Position, event_key
+from shared.events.model import Appended, Event, NotAppended, Outcome, Position, event_key
 from shared.events.outage import SpoolingLog
 from shared.events.receipts import Accepted, Receipt, Status
 from shared.events.rules import Rule
@@ -265,6 +265,26 @@ async def test_an_event_of_unknown_outcome_may_be_sent_again_at_once() -> None:
     assert statuses(await room.accept(a_draft())) == ["accepted"]
 
 
+async def test_an_event_of_unknown_outcome_that_is_sent_again_after_midnight_is_one_row() -> None:
+    room = Room()
+    late = MOMENT.replace(hour=23, minute=59, second=59)
+    room.clock.moment = late
+    whole = room.log.append
+
+    async def silent(events: Sequence[Event], *, within: float | None = None) -> list[Appended | NotAppended]:
+        await whole(events)  # the broker has them, and its answer is lost
+        return [NotAppended("late")] * len(events)
+
+    room.log.append = silent  # type: ignore[method-assign]  # the memory log answers always
+    assert statuses(await room.accept(a_draft())) == ["retry"]
+    well = Room(room.admission)
+    well.clock.moment = late + timedelta(seconds=2)
+    assert statuses(await well.accept(a_draft())) == ["accepted"]
+    store = MemoryEventStore()
+    outcomes = await store.store(room.log.records() + well.log.records())
+    assert outcomes == [Outcome.STORED, Outcome.DUPLICATE]
+
+
 async def test_without_redis_events_are_accepted_and_the_answer_says_so() -> None:
     room = Room()
     room.admission.away = True
@@ -287,7 +307,14 @@ async def test_receipts_that_could_not_be_kept_are_told() -> None:
     room = Room()
     kept = room.admission.settle
 
-    async def lost(tenant: str, settled: Sequence[Settled], released: Sequence[UUID], *, claim: str) -> bool:
+    async def lost(
+        tenant: str,
+        settled: Sequence[Settled],
+        released: Sequence[UUID],
+        *,
+        claim: str,
+        unknown: Sequence[Unknown] = (),
+    ) -> bool:
         return await kept(tenant, [], [], claim=claim) and False
 
     room.admission.settle = lost  # type: ignore[method-assign]  # Redis that leaves between the two questions

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from shared.events.admission import (
@@ -14,11 +15,13 @@ from shared.events.admission import (
     Quota,
     Settled,
     Throttled,
+    Unknown,
     Verdict,
 )
 from shared.kit.gcra import Gcra
 
 _CLAIM_SECONDS = 10.0
+_DAY_SECONDS = 86_400.0
 _PLENTY = Quota(events_per_second=1_000_000, burst=1_000_000)
 
 
@@ -35,7 +38,7 @@ class MemoryAdmission:
         self.backlog: dict[tuple[str, str], str] = {}
         self._now = now
         self._quotas: dict[str, Gcra] = {}
-        self._held: dict[tuple[str, UUID], tuple[float, str | Known]] = {}
+        self._held: dict[tuple[str, UUID], tuple[float, str | Known | datetime]] = {}
 
     async def admit(self, tenant: str, entries: Sequence[Entry], *, claim: str, counted: bool = True) -> Admitted:
         self.asked += 1
@@ -52,7 +55,15 @@ class MemoryAdmission:
         verdicts += [Throttled(max(1, taken.retry_seconds))] * (len(entries) - len(verdicts))
         return Admitted(verdicts, Allowance(self.quota, taken.remaining, taken.reset_seconds), self.away)
 
-    async def settle(self, tenant: str, settled: Sequence[Settled], released: Sequence[UUID], *, claim: str) -> bool:
+    async def settle(
+        self,
+        tenant: str,
+        settled: Sequence[Settled],
+        released: Sequence[UUID],
+        *,
+        claim: str,
+        unknown: Sequence[Unknown] = (),
+    ) -> bool:
         self.asked += 1
         if self.away:
             return False
@@ -62,6 +73,9 @@ class MemoryAdmission:
         for key in released:
             if self._value(tenant, key) == claim:
                 del self._held[tenant, key]
+        for lost in unknown:
+            if self._value(tenant, lost.key) == claim:
+                self._held[tenant, lost.key] = (self._now() + _DAY_SECONDS, lost.received_at)
         return True
 
     async def enter(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:
@@ -84,12 +98,13 @@ class MemoryAdmission:
         value = self._value(tenant, entry.key)
         if isinstance(value, Known):
             return value
-        if value not in (None, claim):
+        came = value if isinstance(value, datetime) else None
+        if came is None and value not in (None, claim):
             return Claimed()
         self._held[tenant, entry.key] = (self._now() + _CLAIM_SECONDS, claim)
-        return Fresh(behind=(tenant, entry.partition_key) in self.backlog)
+        return Fresh(behind=(tenant, entry.partition_key) in self.backlog, received_at=came)
 
-    def _value(self, tenant: str, key: UUID) -> str | Known | None:
+    def _value(self, tenant: str, key: UUID) -> str | Known | datetime | None:
         until, value = self._held.get((tenant, key), (0.0, ""))
         return value if self._now() < until else None
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from shared.adapters.redis.backlog import fields
@@ -17,6 +18,7 @@ from shared.events.admission import (
     Quota,
     Settled,
     Throttled,
+    Unknown,
     Verdict,
 )
 from shared.events.model import Position
@@ -24,6 +26,7 @@ from shared.kit.gcra import Gcra, Taken
 
 _CLAIM_MS = 10_000  # longer than a request may take to append or spool what it claimed
 
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _FRESH, _BEHIND, _CLAIMED = Fresh(), Fresh(behind=True), Claimed()
 _VERDICTS: dict[str, Verdict] = {"f": _FRESH, "b": _BEHIND, "c": _CLAIMED, "s": Known(None)}
 
@@ -59,16 +62,25 @@ class RedisAdmission:
             return self._alone(tenant, entries, counted)
         told = answer.decode().split(",")
         taken = Taken(*map(int, told[:4]))
-        verdicts = [_VERDICTS.get(word) or _known(word) for word in told[4 : 4 + taken.given]]
+        verdicts = [_VERDICTS.get(word) or _verdict(word) for word in told[4 : 4 + taken.given]]
         return _admitted(quota, taken, verdicts, len(entries))
 
-    async def settle(self, tenant: str, settled: Sequence[Settled], released: Sequence[UUID], *, claim: str) -> bool:
+    async def settle(
+        self,
+        tenant: str,
+        settled: Sequence[Settled],
+        released: Sequence[UUID],
+        *,
+        claim: str,
+        unknown: Sequence[Unknown] = (),
+    ) -> bool:
         arguments: list[Argument] = [
             claim,
             b"".join([each.key.bytes for each in settled]),
             ",".join(["s" if each.position is None else f"p{each.position}" for each in settled]),
             ",".join([str(each.window_seconds) for each in settled]),
-            b"".join([key.bytes for key in released]),
+            b"".join([key.bytes for key in (*released, *(each.key for each in unknown))]),
+            ",".join(["0"] * len(released) + [str((each.received_at - _EPOCH) // _MICROSECOND) for each in unknown]),
         ]
         return await self._connection.done(SETTLE, [f"dedup:{{{tenant}}}:"], arguments)
 
@@ -79,7 +91,10 @@ class RedisAdmission:
         return _admitted(self._quota, taken, verdicts, len(entries), degraded=True)
 
 
-def _known(word: str) -> Known:
+def _verdict(word: str) -> Verdict:
+    """A receipt, or what was let in with the time of its first coming."""
+    if word[0] in "fb":
+        return Fresh(behind=word[0] == "b", received_at=_EPOCH + int(word[1:]) * _MICROSECOND)
     partition, _, offset = word[1:].partition(":")
     return Known(Position(int(partition), int(offset)))
 

@@ -48,9 +48,10 @@ for i = 1, asked do
     paid = paid + 1
   end
   allowed = i
-  if not value or value == claim then
+  local came = value and string.match(value, '^t(%d+)$')
+  if not value or value == claim or came then
     redis.call('SET', keys[i], claim, 'PX', ARGV[2])
-    words[i] = behind[i] and 'b' or 'f'
+    words[i] = (behind[i] and 'b' or 'f') .. (came or '')
   elseif string.sub(value, 1, 1) == 'c' then
     words[i] = 'c'
   else
@@ -68,7 +69,8 @@ return string.format('%d,%d,%d,%d,', allowed, free, reset, retry) .. table.conca
 """)
 
 # KEYS: the beginning of a receipt's key.
-# ARGV: claim, event keys to keep, their receipts, their windows in seconds, event keys to let go of.
+# ARGV: claim, event keys to keep, their receipts, their windows in seconds, event keys to let go of, and for each of
+# those the microsecond in which it was received, if what became of it is unknown, else 0.
 SETTLE = Script("""
 local claim = 'c' .. ARGV[1]
 local function held(joined)
@@ -86,8 +88,12 @@ for receipt in string.gmatch(ARGV[3], '[^,]+') do
   if not values[i] or values[i] == claim then redis.call('SET', keys[i], receipt, 'EX', window) end
 end
 keys, values = held(ARGV[5])
+local times = string.gmatch(ARGV[6], '%d+')
 for i = 1, #keys do
-  if values[i] == claim then redis.call('DEL', keys[i]) end
+  local time = times()
+  if values[i] == claim then
+    if time == '0' then redis.call('DEL', keys[i]) else redis.call('SET', keys[i], 't' .. time, 'EX', 86400) end
+  end
 end
 return 1
 """)
