@@ -26,6 +26,7 @@ from shared.kit.errors import Fault, TooLarge, Unprocessable
 MAX_FAULTS_OF_ONE = 5
 """Faults told of one event in a batch: a thousand of them must stay within Lambda's 6 MB."""
 
+_SPACE = b" \t\r\n"
 _LINE = re.compile(rb"[^\n]+")
 _OPENING = re.compile(rb'\s*(?:\{\s*"events\b"\s*:\s*)?\[')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.S)
@@ -157,7 +158,7 @@ def _apart(body: bytes, media_type: str, at: str) -> Sequence[bytes]:
         try:
             events = [bytes(raw) for raw in _elements(body, msgspec.Raw, at)]
         except UNREADABLE as error:
-            events = _cut(body, b"}" if at else b"") if isinstance(error, RecursionError) else []
+            events = _cut(body, b"}" if at else b"") if _is_array(body, at, error) else []
             if not events:
                 raise refusal_of("The batch cannot be read.", [fault_of(error, "")]) from None
         faults = repeated(body, "") if at and body.count(QUOTE) != 2 + b"".join(events).count(QUOTE) else []
@@ -171,8 +172,23 @@ def _apart(body: bytes, media_type: str, at: str) -> Sequence[bytes]:
     return events
 
 
+def _is_array(body: bytes, at: str, error: Exception) -> bool:
+    """Whether only what one element holds is behind `error`: nesting, or half a surrogate pair.
+
+    RFC 8259 has such a half within its grammar (8.2); the decoder refuses it, and the whole array with it.
+    """
+    if not isinstance(error, msgspec.DecodeError) or isinstance(error, msgspec.ValidationError):
+        return isinstance(error, RecursionError)
+    try:
+        # As long as before, and no surrogate: \ud800 becomes \u0800.
+        _elements(body.replace(b"\\ud", b"\\u0").replace(b"\\uD", b"\\u0"), msgspec.Raw, at)
+    except UNREADABLE as other:
+        return isinstance(other, RecursionError)
+    return True
+
+
 def _cut(body: bytes, closing: bytes) -> list[bytes]:
-    """The elements of an array in which one is nested too deeply to be decoded, or none where the array is none.
+    """The elements of an array in which one cannot be decoded, or none where the array is none.
 
     They may be no JSON. 4 MiB of brackets take half a second, and nobody sends them by mistake.
     """
@@ -186,12 +202,14 @@ def _cut(body: bytes, closing: bytes) -> list[bytes]:
                 depth += 1
             case b"]" if depth == 0:
                 ends = body[token.end() :].strip() == closing
-                return [*found, body[start : token.start()]] if ends else []
+                return [*found, body[start : token.start()].strip(_SPACE)] if ends else []
             case b"]" | b"}":
                 depth -= 1
-            case b"," if depth == 0 and len(found) <= MAX_BATCH_EVENTS:
-                found.append(body[start : token.start()])
+            case b"," if depth == 0:
+                found.append(body[start : token.start()].strip(_SPACE))
                 start = token.end()
+                if len(found) > MAX_BATCH_EVENTS:
+                    return found  # whatever follows, it is refused
             case _:
                 pass
     return []
@@ -199,7 +217,7 @@ def _cut(body: bytes, closing: bytes) -> list[bytes]:
 
 def _lines(body: bytes) -> list[bytes]:
     # One by one, and one more than there may be: a body of newlines must not become a million objects.
-    stripped = (found[0].strip(b" \t\r") for found in _LINE.finditer(body))
+    stripped = (found[0].strip(_SPACE) for found in _LINE.finditer(body))
     return list(islice((line for line in stripped if line), MAX_BATCH_EVENTS + 1))
 
 

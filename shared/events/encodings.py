@@ -14,6 +14,9 @@ _GZIP = 16 + zlib.MAX_WBITS
 _ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
 _SLICE = 64 * 1024
 
+# Each hands on a copy of all that follows it: 4 MB of empty frames took a minute. Who writes in parts writes a few.
+MAX_PARTS = 64
+
 
 def decoded(body: bytes, headers: Sequence[tuple[str, str]], too_large: Fault, limit: int) -> bytes:
     """The body without its content encoding. Never holds more of it than `limit` bytes and one slice of 64 KiB.
@@ -21,7 +24,8 @@ def decoded(body: bytes, headers: Sequence[tuple[str, str]], too_large: Fault, l
     Raises:
         UnsupportedMedia: neither identity, gzip nor zstd, or more than one of them.
         TooLarge: more than `limit` bytes when decoded; `too_large` is its fault.
-        Malformed: the bytes are not what their encoding says, end too early, or go on after their end.
+        Malformed: the bytes are not what their encoding says, end too early, go on after their end, or have more than
+            64 members (gzip) or frames (zstd).
     """
     # Sent several times they are one list (RFC 9110, 5.3), and more than one encoding is not read.
     encoding = ",".join(value for name, value in headers if name == "content-encoding").strip().lower()
@@ -43,6 +47,7 @@ def _gunzip(body: bytes, too_large: Fault, limit: int) -> bytes:
     """All members of a gzip file (RFC 1952, 2.2), one after the other."""
     found = bytearray()
     rest = body
+    parts = 0
     try:
         while rest:
             member = zlib.decompressobj(_GZIP)
@@ -54,6 +59,9 @@ def _gunzip(body: bytes, too_large: Fault, limit: int) -> bytes:
             if not member.eof:
                 raise _not_as_said("gzip")
             rest = member.unused_data
+            parts += 1
+            if rest and parts == MAX_PARTS:
+                raise _too_many("members")
     except zlib.error:
         raise _not_as_said("gzip") from None
     return bytes(found)
@@ -63,6 +71,7 @@ def _unzstd(body: bytes, too_large: Fault, limit: int) -> bytes:
     """All frames of a zstd file (RFC 8878, 3.1), one after the other."""
     found = bytearray()
     rest = body
+    parts = 0
     try:
         while rest:
             frame = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
@@ -74,6 +83,9 @@ def _unzstd(body: bytes, too_large: Fault, limit: int) -> bytes:
             if not frame.eof:
                 raise _not_as_said("zstd")
             rest = frame.unused_data
+            parts += 1
+            if rest and parts == MAX_PARTS:
+                raise _too_many("frames")
     except zstd.ZstdError:
         raise _not_as_said("zstd") from None
     return bytes(found)
@@ -82,3 +94,8 @@ def _unzstd(body: bytes, too_large: Fault, limit: int) -> bytes:
 def _not_as_said(encoding: str) -> Malformed:
     fault = Fault("", "content_encoding", f"This is not {encoding}, or it ends too early.")
     return Malformed("The body is not what its content encoding says.", faults=(fault,))
+
+
+def _too_many(parts: str) -> Malformed:
+    fault = Fault("", "content_encoding", f"Send at most {MAX_PARTS} {parts}.")
+    return Malformed("The body is encoded in too many parts.", faults=(fault,))

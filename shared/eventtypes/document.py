@@ -5,6 +5,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from urllib.parse import unquote
 
+from shared.eventtypes.validator import states
+
 type Place = tuple[str, ...]
 type Schema = dict[str, Any]
 
@@ -49,6 +51,11 @@ class Document:
         """All subschemas that are objects, the root among them, with their places."""
         return ((place, schema) for place, schema in self._places.items() if isinstance(schema, dict))
 
+    def patterns(self) -> Iterator[tuple[Place, str]]:
+        """All regular expressions with their places; that of a member of `patternProperties` is its name."""
+        for place, schema in reversed([*self.schemas()]):  # as they are written: they were found from the end
+            yield from ((place + below, pattern) for below, pattern in patterns_of(schema))
+
     def target(self, reference: str) -> Any:
         """The subschema that `reference` (`#…`) means.
 
@@ -64,7 +71,7 @@ class Document:
         return self._places[tuple(step.replace("~1", "/").replace("~0", "~") for step in name.split("/")[1:])]
 
     def require_bounded(self) -> None:
-        """Look for what would run away.
+        """Look for what would run away. Each state of a pattern counts as one that looks.
 
         A validator follows every reference anew. Two that lead to one place double the work, again at each level of
         references (a chain of 30 takes a minute) and, where they recur, at each level of the data.
@@ -93,6 +100,9 @@ class _Looks:
         self._document = document
         self._schemas = {id(schema): schema for _, schema in document.schemas()}
         self._beside = {key: [id(each) for each in document.beside(schema)] for key, schema in self._schemas.items()}
+        self._own = {
+            key: 1 + sum(states(pattern) for _, pattern in patterns_of(schema)) for key, schema in self._schemas.items()
+        }
         self._steps = 0
 
     def require_bounded(self) -> None:
@@ -114,7 +124,7 @@ class _Looks:
         chains: dict[int, int] = {}
         try:
             for key in TopologicalSorter(self._beside).static_order():
-                looks[key] = _bounded(1 + sum(looks[each] for each in self._beside[key]))
+                looks[key] = _bounded(self._own[key] + sum(looks[each] for each in self._beside[key]))
                 chains[key] = 1 + max((chains[each] for each in self._beside[key]), default=0)
                 if chains[key] > MAX_CHAIN:
                     raise Entangled
@@ -146,6 +156,14 @@ class _Looks:
         self._steps += steps
         if self._steps > _MAX_STEPS:
             raise Entangled
+
+
+def patterns_of(schema: Schema) -> Iterator[tuple[Place, str]]:
+    """The regular expressions that `schema` itself has, with their places below it."""
+    if "pattern" in schema:
+        yield ("pattern",), schema["pattern"]
+    for pattern in schema.get("patternProperties", ()):
+        yield ("patternProperties", pattern), pattern
 
 
 def _bounded(looks: int) -> int:

@@ -14,8 +14,8 @@ import msgspec
 
 from shared.events.content import faults_in
 from shared.events.faults import UNREADABLE
-from shared.eventtypes.document import MAX_CHAIN, MAX_LOOKS, Document, Entangled, Place
-from shared.eventtypes.validator import MAX_FAULTS, REGEX_BYTES, Validator, faults_of
+from shared.eventtypes.document import MAX_CHAIN, MAX_LOOKS, Document, Entangled, Place, patterns_of
+from shared.eventtypes.validator import MAX_FAULTS, REGEX_BYTES, Validator, faults_of, states
 from shared.kit.errors import Fault
 from shared.kit.pointer import below
 
@@ -23,6 +23,9 @@ MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SUBSCHEMAS = 2000
 MAX_DEPTH = 64
 MAX_PATTERNS = 50
+MAX_STATES = 300
+"""Of all patterns of a schema together: that many cost an event of 250 kB about a second."""
+
 _MAX_PATTERN = 1024
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -94,12 +97,28 @@ def _keyword_faults(document: Document, at: str) -> Iterator[Fault]:
                 yield Fault(below(where, name), "keyword", "Use this keyword at the root only.")
         if "$ref" in schema:
             yield from _reference_faults(document, schema["$ref"], below(where, "$ref"))
-        given = [*schema.get("patternProperties", ()), *([schema["pattern"]] if "pattern" in schema else [])]
+        given = [pattern for _, pattern in patterns_of(schema)]
         patterns += len(given)
         if any(len(pattern) > _MAX_PATTERN for pattern in given):
             yield Fault(where, "pattern", f"Keep a pattern within {_MAX_PATTERN} characters.")
     if patterns > MAX_PATTERNS:
         yield Fault(at, "pattern", f"Use at most {MAX_PATTERNS} patterns in a schema.")
+    else:
+        yield from _state_faults(document, at)
+
+
+def _state_faults(document: Document, at: str) -> Iterator[Fault]:
+    """At the first pattern that is too much, with those before it."""
+    total = 0
+    for place, pattern in document.patterns():
+        total += states(pattern) if len(pattern) <= _MAX_PATTERN else 0  # that is a fault already
+        if total > MAX_STATES:
+            detail = (
+                f"Keep all patterns of a schema within {MAX_STATES} characters and classes, each as often as its "
+                "counts repeat it. Use maxLength instead of large counts."
+            )
+            yield Fault(_pointer(at, place), "pattern", detail)
+            return
 
 
 def _reference_faults(document: Document, reference: str, where: str) -> Iterator[Fault]:
@@ -118,7 +137,8 @@ def _compiling_faults(document: Document, at: str) -> list[Fault]:
         Validator(document.root)
     except Entangled:
         detail = (
-            f"References lead in a circle, or to more than {MAX_LOOKS} subschemas for one value, or through more than "
+            f"References lead in a circle, or to more than {MAX_LOOKS} subschemas for one value (and each "
+            "character or class of a pattern counts, as often as it is repeated), or through more than "
             f"{MAX_CHAIN} in a row."
         )
         return [Fault(at, "references", detail)]

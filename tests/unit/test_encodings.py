@@ -8,7 +8,7 @@ import zlib
 import pytest
 from backports import zstd
 
-from shared.events.encodings import decoded
+from shared.events.encodings import MAX_PARTS, decoded
 from shared.kit.errors import Fault, Invalid, Malformed, TooLarge, UnsupportedMedia
 
 TEXT = b'{"type": "order.placed"}' * 40
@@ -93,10 +93,20 @@ def test_a_window_of_more_than_8_mb_is_not_opened() -> None:
     assert refused(Malformed, body, "zstd") == [("", "content_encoding")]
 
 
+@pytest.mark.parametrize(("encoding", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_more_than_64_members_or_frames_are_refused_however_small(encoding: str, encode: object) -> None:
+    assert callable(encode)
+    assert MAX_PARTS == 64
+    assert decode(encode(b"x") * MAX_PARTS, encoding) == b"x" * MAX_PARTS
+    assert decode(encode(b"") * MAX_PARTS, encoding) == b""
+    assert refused(Malformed, encode(b"") * (MAX_PARTS + 1), encoding) == [("", "content_encoding")]
+    assert refused(Malformed, encode(b"") * 100_000, encoding) == [("", "content_encoding")]
+
+
 BOMB = """
 import resource, sys, zlib
 from backports import zstd
-from shared.events.encodings import decoded
+from shared.events.encodings import MAX_PARTS, decoded
 from shared.kit.errors import Fault, TooLarge
 
 def peak():

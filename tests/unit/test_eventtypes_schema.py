@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from shared.eventtypes.schema import MAX_DEPTH, MAX_PATTERNS, MAX_SCHEMA_BYTES, MAX_SUBSCHEMAS, schema_faults
-from shared.eventtypes.validator import MAX_DATA_DEPTH, MAX_FAULTS, Validator
+from shared.eventtypes.validator import MAX_DATA_DEPTH, MAX_FAULTS, Validator, states
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SECRET = "s3cret-value"  # what must not come back
@@ -71,7 +71,17 @@ TAKEN: dict[str, Any] = {
         "enum": [{"$dynamicRef": 1}],
     },
     "words nobody knows": {"x-owner": {"$ref": "http://example.com"}, "format": "color"},
-    "a bounded pattern": {"pattern": r"^\w{1,64}-[^/]{1,255}$"},
+    "a bounded pattern": {"pattern": r"^\w{1,64}-[^/]{1,200}$"},
+    "a UUID, a date, an address": {
+        "properties": {
+            "id": {"pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"},
+            "day": {"pattern": r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"},
+            "to": {"pattern": r"^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)*$"},
+        },
+        "propertyNames": {"pattern": "^[a-z_]{1,30}$"},
+        "patternProperties": {r"^x-[^\]]+$": {}},
+    },
+    "as many states as may be": {"pattern": "a{300}"},
     "as deep as may be": nested(MAX_DEPTH, "items"),
     "as many as may be": {"allOf": [{}] * 400},
     "a long chain": chain(29),
@@ -108,6 +118,25 @@ REFUSED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "a pattern that grows": ({"pattern": "((a{1,99}){1,99}){1,99}"}, [("/schema/pattern", "pattern")]),
     "a long pattern": ({"pattern": "a" * 1025}, [("/schema", "pattern")]),
     "many patterns": ({"allOf": [{"pattern": "a"}] * (MAX_PATTERNS + 1)}, [("/schema", "pattern")]),
+    "a large count": ({"pattern": "^[ab]*a[ab]{5000}c$"}, [("/schema/pattern", "pattern")]),
+    "a state too many": ({"pattern": "a{301}"}, [("/schema/pattern", "pattern")]),
+    "counts that multiply": ({"items": {"pattern": "(a{100}){100}"}}, [("/schema/items/pattern", "pattern")]),
+    "a large count for names": (
+        {"patternProperties": {"a{1,301}": {}}},
+        [("/schema/patternProperties/a{1,301}", "pattern")],
+    ),
+    "a large count for all names": (
+        {"propertyNames": {"pattern": "a{300,}"}},
+        [("/schema/propertyNames/pattern", "pattern")],
+    ),
+    "patterns that are too much together": (
+        {"allOf": [{"pattern": "^[ab]*a[ab]{5}c$"}] * 40},
+        [("/schema/allOf/30/pattern", "pattern")],
+    ),
+    "one pattern over and over": (
+        {"allOf": [{"$ref": "#/$defs/p"}] * 6, "$defs": {"p": {"pattern": "a{100}"}}},
+        [("/schema", "references")],
+    ),
     "itself": ({"$ref": "#"}, [("/schema", "references")]),
     "itself by a branch": ({"anyOf": [{"$ref": "#"}, {}]}, [("/schema", "references")]),
     "itself by another": (
@@ -141,6 +170,55 @@ def test_a_schema_within_bounds_is_taken_and_compiles(schema: Any) -> None:
 @pytest.mark.parametrize(("schema", "expected"), REFUSED.values(), ids=REFUSED)
 def test_a_schema_out_of_bounds_is_refused_where_it_is(schema: Any, expected: list[tuple[str, str]]) -> None:
     assert sorted(found(schema)) == sorted(expected)
+
+
+STATES = {
+    "": 0,
+    "abc": 3,
+    "^a$": 3,
+    "a+b*c?": 3,
+    "a{3}": 3,
+    "a{2,5}": 5,
+    "a{2,}": 3,
+    "a{0}": 1,
+    "a{ 2 , 5 }": 5,
+    "a{,5}": 5,
+    "a{3}{4}": 12,
+    "a{3}?{4}": 12,
+    "(ab{3}){2,}": 15,
+    "(?:a{2}){3}": 9,
+    "(?P<n>a{2}){3}": 9,
+    "(?i)(?<n>a){3}": 7,
+    "(){9}": 9,
+    "(a|b){3}": 12,
+    r"[a(\]{9}]{3}": 3,
+    "[(]a{3}[)]{2}": 6,
+    r"\({3}\){4}": 7,
+    r"\x41{2}\u0041{3}\x{41}{4}\p{Greek}{5}\d{6}": 20,
+    r"\\{3}": 3,
+    r"\b{9}": 9,
+    "(a{100}){100}": 10_100,
+}
+
+
+@pytest.mark.parametrize(("pattern", "expected"), STATES.items(), ids=map(repr, STATES))
+def test_states_are_counted_as_if_counts_were_written_out(pattern: str, expected: int) -> None:
+    assert states(pattern) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [
+        ("(?:[])]a{20}[](]){20}", 400),
+        ("(?x)(?: # )\n a{20} # (\n ){20}", 400),
+        ("(?ix: (?: a{20} # )\n ){20} )", 400),
+        ("a){20}(b{20}", 400),
+        ("((a{20}){20}", 400),
+        ("(?:[[]a{20}){20}", 400),
+    ],
+)
+def test_brackets_that_are_hidden_make_no_states_disappear(pattern: str, least: int) -> None:
+    assert states(pattern) >= least
 
 
 def test_a_schema_that_is_too_deep_is_refused() -> None:

@@ -189,6 +189,55 @@ def test_an_event_that_is_nested_too_deeply_stands_alone(spelling: Spelling) -> 
     assert written(found.data) == json.dumps(',"\\[{').encode()
 
 
+LONE = {
+    "half a pair": r'{"type":"t","id":"x","data":"\ud800"}',
+    "the other half, in capitals": r'{"type":"t","data":["\uDC00"]}',
+    "a name": r'{"type":"t","data":{"\udbff":1}}',
+    "two of the same half": r'{"type":"t","data":"\ud800\ud800"}',
+    "in an attribute": r'{"type":"\ud800","data":1}',
+    "a text alone": r'"\ud800"',
+}
+
+
+@pytest.mark.parametrize("lone", LONE.values(), ids=LONE)
+def test_an_event_with_half_a_surrogate_pair_stands_alone(spelling: Spelling, lone: str) -> None:
+    at, write = spelling
+    good = GOOD | {"data": '\\ud800 ]},["'}
+    content = write([good, "lone", good, "lone"]).replace(b'"lone"', lone.encode())
+    assert list(rejections(content)) == [1, 3]
+    assert [pointer for pointer, _ in rejections(content)[3]] == [f"{at}/3"]
+    found = parse_batch(content, PLAIN)[2]
+    assert isinstance(found, Draft)
+    assert (found.at, written(found.data)) == (f"{at}/2", json.dumps(good["data"]).encode())
+
+
+def test_half_a_surrogate_pair_means_the_same_in_lines_and_in_an_array() -> None:
+    events = [json.dumps(GOOD), *LONE.values(), json.dumps(GOOD)]
+    array = "[" + " , ".join(events) + " ]"
+    assert rejections(array.encode()) == rejections("\n".join(events).encode(), LINES)
+    assert list(rejections(array.encode(), BATCH)) == list(range(len(events)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        rb'["\ud800",]',
+        rb'["\ud800" 7]',
+        rb'["\ud800"',
+        rb'["\ud800"] []',
+        rb'["\ud80"]',
+        b'["\\ud800", "\x01"]',
+        rb'{"events": ["\ud800"]',
+        rb'{"\ud800": 1, "events": []}',
+        rb'["\ud800", nil]',
+        rb"[1, nil]",
+        rb'[{"type": "a", "data": 1}, {"type"}]',
+    ],
+)
+def test_half_a_surrogate_pair_does_not_make_json_of_what_is_none(content: bytes) -> None:
+    assert refused(Malformed, content) == [("", "json")]
+
+
 def test_a_batch_takes_no_more_objects_than_it_may_have_events() -> None:
     numbers = b"[" + b"1," * 2_000_000 + b"1]"
     events = b'{"events":[' + b'{"type":"a","data":1},' * 180_000 + b"1]}"
