@@ -57,13 +57,8 @@ class Spool(Construct):
         """Wake `function` for every object, and let it list, read, remove and set objects aside."""
         self._allow(function, f"{PREFIX}*", "s3:GetObject", "s3:DeleteObject")
         self._allow(function, f"{UNREADABLE}*", "s3:PutObject")
-        function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[self.bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": f"{PREFIX}*"}},
-            )
-        )
+        # Without a condition: of an object that is gone S3 says 404 only to who may list, and 403 to others.
+        function.add_to_role_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]))
         function.add_event_source(
             sources.SqsEventSource(
                 self.queue,
