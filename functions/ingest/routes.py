@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from functions.ingest.wiring import Parts
 from shared.access.model import Principal
 from shared.events.formats import is_batch, parse_batch, parse_event
-from shared.events.ingest import Caller
+from shared.events.intake import Caller
 from shared.events.limits import LIMITS
 from shared.runtime import receipts
 from shared.runtime.http import deadline_of, headers_of, json_response, new_router, trace_of

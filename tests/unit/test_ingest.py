@@ -14,7 +14,8 @@ from shared.adapters.memory.rules import MemoryRules
 from shared.adapters.memory.spool import MemorySpool
 from shared.events.admission import Entry, Quota, Settled, Unknown
 from shared.events.draft import Draft, Rejected
-from shared.events.ingest import DEFAULT_SOURCE, Caller, Ingest
+from shared.events.ingest import Ingest
+from shared.events.intake import DEFAULT_SOURCE, Caller
 from shared.events.model import Appended, Event, NotAppended, Outcome, Position, event_key
 from shared.events.outage import SpoolingLog
 from shared.events.receipts import Accepted, Receipt, Status
