@@ -19,7 +19,7 @@ from shared.events.draft import Draft, Rejected, draft_faults, is_in_order, text
 from shared.events.faults import UNREADABLE, fault_of, refusal_of
 from shared.events.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_NESTING
 from shared.events.media import BATCH, LINES, PLAIN
-from shared.events.members import QUOTE, repeated
+from shared.events.members import QUOTE, sent_twice
 from shared.events.plain import PlainEvent, draft_of, plain, quotes_of
 from shared.kit.errors import Fault, TooLarge, Unprocessable
 
@@ -151,7 +151,6 @@ def _head(event: bytes) -> _Head:
 
 def _apart(body: bytes, media_type: str, at: str) -> Sequence[bytes]:
     """The events' own bytes: at least one, and as many as there may be."""
-    faults: list[Fault] = []
     if media_type == LINES:
         events = _lines(body)
     else:
@@ -161,12 +160,12 @@ def _apart(body: bytes, media_type: str, at: str) -> Sequence[bytes]:
             events = _cut(body, b"}" if at else b"") if _is_array(body, at, error) else []
             if not events:
                 raise refusal_of("The batch cannot be read.", [fault_of(error, "")]) from None
-        faults = repeated(body, "") if at and body.count(QUOTE) != 2 + b"".join(events).count(QUOTE) else []
     if len(events) > MAX_BATCH_EVENTS:
         fault = Fault(at, "batch_too_large", f"Send at most {MAX_BATCH_EVENTS} events at once.")
         raise TooLarge("The batch has too many events.", faults=(fault,))
-    if faults:
-        raise refusal_of("The batch cannot be read.", faults)
+    # No other member may be around them: there is no need to parse what was dropped.
+    if at and body.count(QUOTE) != 2 + b"".join(events).count(QUOTE):
+        raise refusal_of("The batch cannot be read.", [sent_twice(at)])
     if not events:
         raise Unprocessable("The batch is empty.", faults=(Fault(at, "empty_batch", "Send at least one event."),))
     return events

@@ -27,23 +27,17 @@ _LONG_NUMBER = b"0" * 300
 _EXPONENT = b"0e00"  # two digits at least, or a sign and one: one digit alone cannot leave the range
 _BEFORE_A_NUMBER = b" \t\r\n:,["
 
+# What a second look needs of numbers, without an object for each: one event holds a hundred thousand.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
+_POWER = re.compile(rb"[eE][+-]?([0-9]+)")
+_NUMBER = rb"(?<![-+.0-9eE])-?(?:[0-9][0-9.]*[eE][+-]?[0-9]{2,}|[0-9.]{299,}(?:[eE][+-]?[0-9]+)?)"
+_WIDE = re.compile(_NUMBER)  # may be out of range: all others are shorter, and their exponents
+_STRING_OR_WIDE = re.compile(_STRING.pattern + b"|" + _NUMBER, re.S)
+_NOT_OF_NUMBERS = bytes(set(range(256)) - set(b"0123456789.+-eE"))
+
 # An object is its members one by one: where a name stands twice, storage reads the value that a dictionary would drop.
-type Json = bool | str | list["Json"] | tuple[tuple[str, "Json"], ...] | "_Number" | None
-
-
-class _Number:
-    """A number, as far as storage minds it: its length when written out, and whether it is within range."""
-
-    __slots__ = ("length", "within")  # an event may hold a hundred thousand
-
-    def __init__(self, text: str) -> None:
-        mantissa, _, exponent = text.lower().partition("e")
-        power = int(exponent or 0) if len(exponent) < 6 else _MAX_DIGITS + 1
-        written_out = len(text) <= _MAX_DIGITS and abs(power) <= _MAX_DIGITS
-        value = float(text)
-        lost = value == 0 and mantissa.strip("-0.") != ""
-        self.within = written_out and math.isfinite(value) and not lost
-        self.length = len(text) + abs(power)
+# A number that is out of range is NaN, which JSON does not have.
+type Json = bool | str | int | float | list["Json"] | tuple[tuple[str, "Json"], ...] | None
 
 
 def is_suspect(text: bytes) -> bool:
@@ -74,27 +68,52 @@ def _is_number(text: bytes, parts: bytes, at: int) -> bool:
 def faults_in(data: bytes, at: str, *, looked_at: bool = False) -> list[Fault]:
     """The first 100 places in `data` (valid JSON in UTF-8, or nothing) that storage would refuse, pointers below `at`.
 
-    Only a suspect is parsed. `looked_at`: somebody has seen already that it is none.
+    Only what has one is parsed. `looked_at`: somebody has seen already that it is none.
     """
     # What is shorter than its limit of brackets cannot nest beyond it.
     if len(data) > MAX_NESTING and data.count(b"[") + data.count(b"{") > MAX_NESTING and _nesting(data) > MAX_NESTING:
         return [Fault(at, "nesting", f"Nest arrays and objects at most {MAX_NESTING} levels deep.")]
     if looked_at or not is_suspect(data):
         return []
-    numbers: list[_Number] = []
+    bare = _STRING.sub(b'""', data)
+    within = all(map(_is_within, _WIDE.findall(bare)))
+    if not within or b"\\u0000" in data:
+        try:
+            value: Json = json.loads(data if within else _marked(data), object_pairs_hook=tuple)
+            faults = list(islice(_walk(value, at), MAX_FAULTS))
+        except RecursionError:
+            return [Fault(at, "nesting", "Nest arrays and objects less deeply.")]
+        if faults:
+            return faults
+    if _written_out(bare) > MAX_EVENT_BYTES:
+        return [Fault(at, "number", f"Keep all numbers, written out, within {MAX_EVENT_BYTES} bytes.")]
+    return []
 
-    def number(text: str) -> _Number:
-        numbers.append(_Number(text))
-        return numbers[-1]
 
-    try:
-        value: Json = json.loads(data, parse_int=number, parse_float=number, object_pairs_hook=tuple)
-        faults = list(islice(_walk(value, at), MAX_FAULTS))
-    except RecursionError:
-        return [Fault(at, "nesting", "Nest arrays and objects less deeply.")]
-    if not faults and sum(number.length for number in numbers) > MAX_EVENT_BYTES:
-        faults.append(Fault(at, "number", f"Keep all numbers, written out, within {MAX_EVENT_BYTES} bytes."))
-    return faults
+def _is_within(number: bytes) -> bool:
+    mantissa, _, exponent = number.lower().partition(b"e")
+    if len(number) > _MAX_DIGITS or _power(exponent) > _MAX_DIGITS:
+        return False
+    value = float(number)
+    lost = value == 0 and mantissa.strip(b"-0.") != b""
+    return math.isfinite(value) and not lost
+
+
+def _power(exponent: bytes) -> int:
+    """How far the point moves, in either direction."""
+    digits = exponent.lstrip(b"+-") or b"0"
+    return int(digits) if len(digits) < 6 else _MAX_DIGITS + 1
+
+
+def _marked(data: bytes) -> bytes:
+    """`data` with NaN for each number out of range."""
+    return _STRING_OR_WIDE.sub(lambda found: found[0] if found[0][:1] == b'"' or _is_within(found[0]) else b"NaN", data)
+
+
+def _written_out(bare: bytes) -> int:
+    """The length of all numbers in `bare`, JSON without its strings, when they are written out."""
+    words = bare.count(b"true") + bare.count(b"false")  # each has an e
+    return len(bare.translate(None, _NOT_OF_NUMBERS)) - words + sum(map(_power, _POWER.findall(bare)))
 
 
 def _nesting(data: bytes) -> int:
@@ -111,19 +130,28 @@ def _nesting(data: bytes) -> int:
 
 def _walk(value: Json, at: str) -> Iterator[Fault]:
     match value:
-        case str():
-            if "\0" in value:
-                yield Fault(at, "nul", "Remove the character U+0000: it cannot be stored.")
-        case _Number():
-            if not value.within:
-                yield Fault(at, "number", "Use a number within the range of a double, with at most 400 digits.")
+        case str() if "\0" in value:
+            yield Fault(at, "nul", "Remove the character U+0000: it cannot be stored.")
+        case float() if math.isnan(value):
+            yield Fault(at, "number", "Use a number within the range of a double, with at most 400 digits.")
         case list():
             for index, item in enumerate(value):
-                yield from _walk(item, below(at, str(index)))
+                if _may_be_faulty(item):
+                    yield from _walk(item, below(at, str(index)))
         case tuple():
             for name, item in value:
                 if "\0" in name:
                     yield Fault(at, "nul", "Remove the character U+0000 from a member's name: it cannot be stored.")
-                yield from _walk(item, below(at, name))
+                if _may_be_faulty(item):
+                    yield from _walk(item, below(at, name))
         case _:
             return
+
+
+def _may_be_faulty(value: Json) -> bool:
+    """Whether to go there: a pointer and a generator for each of a hundred thousand numbers took most of the time."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, float):
+        return math.isnan(value)
+    return isinstance(value, list | tuple) and len(value) > 0

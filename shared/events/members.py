@@ -34,9 +34,9 @@ def repeated(body: bytes, at: str) -> list[Fault]:
             body, object_pairs_hook=tuple, parse_int=len, parse_float=len
         )
     except RecursionError:
-        return [_fault(at)]
+        return [sent_twice(at)]
     names = Counter(name for name, _ in pairs)
-    return [_fault(f"{at}/{escape(name)}") for name, times in names.items() if times > 1]
+    return [sent_twice(f"{at}/{escape(name)}") for name, times in names.items() if times > 1]
 
 
 def quotes_in(members: dict[str, msgspec.Raw]) -> int:
@@ -44,5 +44,6 @@ def quotes_in(members: dict[str, msgspec.Raw]) -> int:
     return 2 * len(members) + b"".join(members.values()).count(QUOTE)
 
 
-def _fault(at: str) -> Fault:
+def sent_twice(at: str) -> Fault:
+    """The fault of the member that `at` points to."""
     return Fault(at, "repeated", "Send this member once.")

@@ -241,10 +241,12 @@ def test_half_a_surrogate_pair_does_not_make_json_of_what_is_none(content: bytes
 def test_a_batch_takes_no_more_objects_than_it_may_have_events() -> None:
     numbers = b"[" + b"1," * 2_000_000 + b"1]"
     events = b'{"events":[' + b'{"type":"a","data":1},' * 180_000 + b"1]}"
+    hidden = b'{"events":[' + b"[]," * 1_390_000 + b'[]],"events":["1"]}'
     tracemalloc.start()
     try:
         assert refused(TooLarge, numbers) == [("", "batch_too_large")]
         assert refused(TooLarge, events) == [("/events", "batch_too_large")]
+        assert refused(Unprocessable, hidden) == [("/events", "repeated")]
         assert tracemalloc.get_traced_memory()[1] < 3 * MAX_BATCH_BYTES
     finally:
         tracemalloc.stop()
