@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
 
-import botocore
-
 from cdk.parts.bundling import Bundle, Bundler
 from loadtest.cpu.payloads import KEY
 from millrace_harness.dev.environments import RUNTIME, install
@@ -52,12 +50,11 @@ def contestants(endpoints: Endpoints, folder: Path, wheels: str) -> tuple[Contes
     known = _environment(endpoints)
     ours = Bundler(root=ROOT, cache=places.home / "bundles", wheels=wheels).bundles(["ingest"])["ingest"]
     told = {name: known[name] for name in IngestSettings.environment_names()}
-    checkout, services = _as_a_function(folder / "checkout"), frozenset({"secretsmanager"})
+    checkout, services = _as_a_function(folder / "checkout"), frozenset({TWINS_SERVICE})
     bundler = Bundler(root=checkout, cache=folder / "bundles", wheels=wheels, services=services)
     naive = bundler.bundles(["naive"])["naive"]
     asked = {name: known[name] for name in ("KAFKA_BOOTSTRAP", "API_KEY_SHA256")}
     twin = _contestant("naive", naive, folder, python, asked)
-    _describe(twin.code)
     return _contestant("ingest", ours, folder, python, told), twin
 
 
@@ -79,12 +76,6 @@ def _as_a_function(checkout: Path) -> Path:
     shutil.copytree(ROOT / "loadtest/naive", functions / "naive", ignore=shutil.ignore_patterns("__pycache__", "*.md"))
     (functions / "__init__.py").touch()
     return checkout
-
-
-def _describe(code: Path) -> None:
-    """Give back what the bundler's rules take from botocore, as far as the twin asks for it; it weighs nothing."""
-    source = Path(botocore.__file__).parent / "data" / TWINS_SERVICE
-    shutil.copytree(source, code / "botocore/data" / TWINS_SERVICE, dirs_exist_ok=True)
 
 
 def _contestant(name: str, bundle: Bundle, folder: Path, python: Path, told: Mapping[str, str]) -> Contestant:

@@ -112,3 +112,11 @@ def _template(place: Path) -> dict[str, Any]:
             },
         },
     }
+
+
+def test_an_api_survives_a_change_of_its_routes(cloud: Cloud, place: Path, api: httpx.Client) -> None:
+    changed = _template(place)
+    changed["NewDeployment"] = changed.pop("Deployment")
+    changed["Stage"]["Properties"]["DeploymentId"] = {"Ref": "NewDeployment"}
+    assert cloud.deploy("api", changed, {"Id": {"Ref": "Api"}}) == "UPDATE_COMPLETE"
+    assert api.get("/things/one").json()["path"] == "/things/one"

@@ -53,10 +53,11 @@ class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
 @hooks.on_infra_start()
 def adapt() -> None:
     """Before anything is served."""
-    from millrace_localstack import answers, bootstrap, deployments, haste, kafka
+    from millrace_localstack import answers, bootstrap, deployments, haste, kafka, stages
 
     haste.install()
     deployments.install()
+    stages.install()
     kafka.forget_deleted()
     answers.serve()
     bootstrap.serve()
