@@ -15,6 +15,7 @@ from shared.events.objects import object_name
 from shared.kit.errors import Unavailable
 from shared.kit.idle import Idle
 from tests.fixtures.events import an_event
+from tests.fixtures.network import listening
 
 _SLACK_SECONDS = 3.0  # for a machine that has other things to do: what is told apart is a bound from a hang
 _OK = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "0"\r\n\r\n'
@@ -25,11 +26,13 @@ _BUSY = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
 class Server:
     """Answers each request with the next of `answers`, and with silence when there is none left.
 
-    With `once` every connection is good for one request, and then silent, as after a freeze.
+    With `once` every connection is good for one request, and then silent, as after a freeze. Answers come byte by byte,
+    each `byte_seconds` after the one before.
     """
 
     answers: list[bytes] = field(default_factory=list)
     once: bool = False
+    byte_seconds: float = 0.0
     url: str = ""
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
@@ -41,7 +44,7 @@ class Server:
                 await self._body(head, reader, writer)
                 self.requests.append(head.split(b"\r\n")[0])
                 if self.answers:
-                    writer.write(self.answers.pop(0))
+                    await self._answer(self.answers.pop(0), writer)
                 if self.once:
                     await reader.read(-1)
                     return
@@ -49,6 +52,11 @@ class Server:
             pass
         finally:
             writer.close()
+
+    async def _answer(self, answer: bytes, writer: asyncio.StreamWriter) -> None:
+        for byte in answer:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(self.byte_seconds)
 
     async def _body(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
@@ -64,22 +72,9 @@ class Server:
 @asynccontextmanager
 async def server(*answers: bytes, once: bool = False) -> AsyncIterator[Server]:
     made = Server(list(answers), once)
-    clients: set[asyncio.Task[None]] = set()
-
-    def admit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(made.serve(reader, writer))
-        clients.add(task)
-        task.add_done_callback(clients.discard)
-
-    listening = await asyncio.start_server(admit, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(made.serve) as address:
+        made.url = f"http://{address}"
         yield made
-    finally:
-        listening.close()
-        for task in clients:
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -107,19 +102,46 @@ async def test_a_server_that_never_answers_costs_the_bound(monkeypatch: pytest.M
         spool._connected()  # the import is not what is timed here
         began = time.monotonic()
         with pytest.raises(Unavailable):
-            await put(spool, within=0.3)
-        assert time.monotonic() - began < 0.3 + _SLACK_SECONDS
+            await put(spool, within=2)
+        assert time.monotonic() - began < 2 + _SLACK_SECONDS
+        assert len(s3.requests) == 1
 
 
-async def test_a_put_that_went_over_its_bound_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with server(once=True) as s3:
+async def test_puts_that_went_over_their_bound_do_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(*[_OK] * 3) as s3:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
+        s3.byte_seconds = 0.4  # less than to be given up by the client, and 18 s for the whole of it
+        spool = S3Spool("bucket")
+        spool._connected()
+        began = time.monotonic()
+        lost = await asyncio.gather(*(put(spool, within=2) for _ in range(3)), return_exceptions=True)
+        assert [type(each) for each in lost] == [Unavailable] * 3
+        assert time.monotonic() - began < 2 + _SLACK_SECONDS
+        assert len(s3.requests) == 3
+        s3.answers, s3.byte_seconds = [_OK], 0.0
+        await put(spool)
+
+
+async def test_nothing_is_sent_again_that_could_end_after_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(_BUSY, _OK) as s3:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
+        s3.byte_seconds = 0.7 / len(_BUSY)
+        spool = S3Spool("bucket")
+        spool._connected()
+        with pytest.raises(Unavailable):
+            await put(spool, within=2)
+        assert len(s3.requests) == 1
+
+
+async def test_nothing_is_sent_where_no_time_is_left_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(_OK) as s3:
         monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
         spool = S3Spool("bucket")
-        for _ in range(3):
-            with pytest.raises(Unavailable):
-                await put(spool, within=0.3)
-        s3.answers = [_OK] * 9
+        spool._connected()
+        with pytest.raises(Unavailable):
+            await put(spool, within=1.4)
         await put(spool)
+        assert len(s3.requests) == 1
 
 
 async def test_a_server_that_spreads_its_load_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
