@@ -3,8 +3,9 @@
 import msgspec
 
 from shared.events.cloudevents import TAKEN
-from shared.events.limits import LIMITS, MAX_BATCH_EVENTS
+from shared.events.limits import MAX_BATCH_EVENTS
 from shared.events.topics import EVENTS
+from shared.runtime.limits import LIMITS
 from shared.runtime.openapi import Operation, Schema, answer, body, header, parameter, problems, reference
 from shared.runtime.parameters import MAX_WAIT_SECONDS
 from shared.runtime.problems import Problem

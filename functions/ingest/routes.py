@@ -1,15 +1,16 @@
 """POST /v1/events, …/batch and …/validate, what a request may hold, and the health of what they need."""
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from functions.ingest.wiring import Parts
 from shared.access.model import Principal
 from shared.events.formats import is_batch, parse_batch, parse_event
 from shared.events.intake import Caller
-from shared.events.limits import LIMITS
 from shared.runtime import receipts
 from shared.runtime.http import deadline_of, headers_of, json_response, new_router, trace_of
-from shared.runtime.idempotency import once, request_key
+from shared.runtime.idempotency import Identity, identity_of, once
+from shared.runtime.limits import LIMITS
 from shared.runtime.parameters import applied, only_errors, wait_seconds
 
 
@@ -19,7 +20,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/events")
     async def post_event(request: Request) -> Response:
-        caller, body = await _caller(parts, request)
+        caller, body, identity = await _asked(parts, request)
 
         async def work() -> Response:
             wait = wait_seconds(request)
@@ -28,11 +29,11 @@ def routes(parts: Parts) -> APIRouter:
             response = receipts.single(accepted, trace_of(request).trace_id)
             return applied(receipts.located(response, accepted), wait)
 
-        return await once(parts.answers, request, caller.tenant, body, work)
+        return await once(parts.answers, caller.tenant, identity, trace_of(request), work)
 
     @router.post("/v1/events/batch")
     async def post_batch(request: Request) -> Response:
-        caller, body = await _caller(parts, request)
+        caller, body, identity = await _asked(parts, request)
 
         async def work() -> Response:
             wait, trimmed = wait_seconds(request), only_errors(request)
@@ -40,11 +41,11 @@ def routes(parts: Parts) -> APIRouter:
             accepted = await parts.ingest.accept(drafts, caller, deadline=deadline_of(request), wait_seconds=wait)
             return applied(receipts.batch(accepted, only_errors=trimmed), wait)
 
-        return await once(parts.answers, request, caller.tenant, body, work)
+        return await once(parts.answers, caller.tenant, identity, trace_of(request), work)
 
     @router.post("/v1/events/validate")
     async def validate(request: Request) -> Response:
-        caller, body = await _caller(parts, request)
+        caller, body = await _sender(parts, request), await request.body()
         trimmed = only_errors(request)
         if is_batch(body, headers_of(request)):
             accepted = await parts.ingest.check(parse_batch(body, headers_of(request), now=parts.clock.now()), caller)
@@ -68,7 +69,13 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-async def _caller(parts: Parts, request: Request) -> tuple[Caller, bytes]:
+async def _sender(parts: Parts, request: Request) -> Caller:
     principal: Principal = await parts.access.authenticate(request.headers.get("authorization"))
-    body = await request.body()
-    return Caller(principal.tenant, principal.name, str(trace_of(request)), request_key(request, body)), body
+    return Caller(principal.tenant, principal.name, str(trace_of(request)))
+
+
+async def _asked(parts: Parts, request: Request) -> tuple[Caller, bytes, Identity | None]:
+    """Who asks for something to be written, what they sent, and how to know it again."""
+    caller, body = await _sender(parts, request), await request.body()
+    identity = identity_of(request, body)
+    return msgspec.structs.replace(caller, request_key=str(identity) if identity else None), body, identity

@@ -17,14 +17,11 @@ from shared.events.cloudevents import CloudEvent, complete, structured
 from shared.events.content import is_suspect
 from shared.events.draft import Draft, Rejected, draft_faults, is_in_order, text_faults
 from shared.events.faults import UNREADABLE, fault_of, refusal_of
-from shared.events.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_NESTING
+from shared.events.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES, MAX_FAULTS_OF_ONE, MAX_NESTING
 from shared.events.media import BATCH, LINES, PLAIN
 from shared.events.members import QUOTE, sent_twice
 from shared.events.plain import PlainEvent, draft_of, plain, quotes_of
 from shared.kit.errors import Fault, TooLarge, Unprocessable
-
-MAX_FAULTS_OF_ONE = 5
-"""Faults told of one event in a batch: a thousand of them must stay within Lambda's 6 MB."""
 
 _SPACE = b" \t\r\n"
 _LINE = re.compile(rb"[^\n]+")

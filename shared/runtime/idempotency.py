@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import assert_never
 
+import msgspec
 from fastapi import Request, Response
 
 from shared.events.encodings import decoded
@@ -38,6 +39,20 @@ _TOO_LARGE = Fault("", "too_large", "")
 _AGAIN = b'"status":"retry"', b'"status":"throttled"'
 
 
+class Identity(msgspec.Struct, frozen=True):
+    """What is the same for a request that is sent again: its Idempotency-Key, and a fingerprint (32 bytes) of the rest.
+
+    Two requests are the same when their method, path, query, content type, `ce-*` headers and body are, and the body is
+    what it was before it was compressed.
+    """
+
+    key: str
+    fingerprint: bytes
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.fingerprint.hex()}"
+
+
 class RequestInFlight(Conflict):
     """The same request is still at work. Send it again in a moment."""
 
@@ -51,29 +66,35 @@ class KeyUsed(Unprocessable):
     code = "idempotency_key_used"
 
 
-async def once(
-    answers: Answers, request: Request, tenant: str, body: bytes, work: Callable[[], Awaitable[Response]]
-) -> Response:
-    """The answer of `work`, or the one that was kept under the request's Idempotency-Key; without one `work` is done.
-
-    An answer is kept when it is final: refusals that the sender must mend, too, but none that asks for the same request
-    again (408, 429, 5xx, or one with an event to be sent again). Where nobody can be asked, `work` is done, and the
-    answer says `Degraded: idempotency`. A request is the same when its method, path, query, content type, `ce-*`
-    headers and body are, and the body is what it was before it was compressed.
+def identity_of(request: Request, body: bytes) -> Identity | None:
+    """The request's identity; None where it has no Idempotency-Key.
 
     Raises:
         Malformed: the key is no string of 1 to 255 printable ASCII characters.
+    """
+    given = request.headers.getlist(HEADER)
+    return Identity(_key(given), _fingerprint(request, body)) if given else None
+
+
+async def once(
+    answers: Answers, tenant: str, identity: Identity | None, trace: Trace, work: Callable[[], Awaitable[Response]]
+) -> Response:
+    """The answer of `work`, or the one that was kept for `identity`; without one `work` is done.
+
+    An answer is kept when it is final: refusals that the sender must mend, too, but none that asks for the same request
+    again (408, 429, 5xx, or one with an event to be sent again). Where nobody can be asked, `work` is done, and the
+    answer says `Degraded: idempotency`. `trace` is what a refusal names.
+
+    Raises:
         RequestInFlight: the same request is still at work.
         KeyUsed: the key was used for another request.
     """
-    given = request.headers.getlist(HEADER)
-    if not given:
+    if identity is None:
         return await work()
-    key, fingerprint = _key(given), _fingerprint(request, body)
-    beginning = await answers.begin(tenant, key, fingerprint)
+    beginning = await answers.begin(tenant, identity.key, identity.fingerprint)
     match beginning:
         case Begun():
-            return await _kept(answers, tenant, key, fingerprint, request, work)
+            return await _kept(answers, tenant, identity, trace, work)
         case Answer(status, headers, content):
             return Response(content, status, headers | {REPLAYED: "true"})
         case Away():
@@ -87,29 +108,14 @@ async def once(
             assert_never(unreachable)
 
 
-def request_key(request: Request, body: bytes) -> str | None:
-    """What is the same for a request that is sent again under its Idempotency-Key; None without one.
-
-    Raises:
-        Malformed: the key is no string of 1 to 255 printable ASCII characters.
-    """
-    given = request.headers.getlist(HEADER)
-    return f"{_key(given)} {_fingerprint(request, body).hex()}" if given else None
-
-
 async def _kept(
-    answers: Answers,
-    tenant: str,
-    key: str,
-    fingerprint: bytes,
-    request: Request,
-    work: Callable[[], Awaitable[Response]],
+    answers: Answers, tenant: str, identity: Identity, trace: Trace, work: Callable[[], Awaitable[Response]]
 ) -> Response:
+    key, fingerprint = identity.key, identity.fingerprint
     try:
         try:
             response = await work()
         except Invalid as failure:
-            trace: Trace = request.state.trace
             response = problem_response(failure, trace)
         if not _is_final(response):
             await answers.abandon(tenant, key, fingerprint)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 from fastapi import Response
 
+from shared.events.limits import MAX_FAULTS_OF_ONE
 from shared.events.receipts import Accepted, Receipt, Status
 from shared.events.topics import EVENTS
 from shared.kit.errors import Failure, Fault, QuotaExceeded, Unavailable, Unprocessable
@@ -14,7 +15,6 @@ from shared.runtime.http import json_response
 from shared.runtime.limits import rate_limit_headers
 
 _RETRY_AFTER_SECONDS = 2
-_FAULTS_OF_ONE = 5
 _FAULT_BYTES = 1_000_000  # of all results of a batch
 
 
@@ -167,7 +167,7 @@ class _Room:
     def taking(self, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
         """The first of `faults`, five at most, and none once there is no room."""
         found: list[Fault] = []
-        for fault in faults[:_FAULTS_OF_ONE]:
+        for fault in faults[:MAX_FAULTS_OF_ONE]:
             self._bytes -= len(msgspec.json.encode(fault))
             if self._bytes < 0:
                 break

@@ -323,11 +323,19 @@ async def test_validating_answers_the_same_and_writes_nothing(door: IngestDoor) 
     assert (mixed.status_code, door.events, door.admission.asked) == (207, [], 0)
 
 
+async def test_validating_has_no_use_for_an_idempotency_key(door: IngestDoor) -> None:
+    async with client_of(door.app) as client:
+        for key in ("a", "a", '"'):
+            response = await client.post("/v1/events/validate", json=EVENT, headers={"idempotency-key": key})
+            assert (response.status_code, response.headers.get("idempotency-replayed")) == (202, None)
+
+
 async def test_limits_are_told_without_a_key(door: IngestDoor) -> None:
     async with client_of(door.app, key=None) as client:
         limits = (await client.get("/v1/limits")).json()
     assert (limits["event_bytes"], limits["batch_bytes"], limits["batch_events"]) == (262_144, 4_194_304, 1000)
     assert limits["content_encodings"] == ["identity", "gzip", "zstd"]
+    assert (limits["idempotency_hours"], limits["wait_seconds"]) == (24, 8)
 
 
 @pytest.mark.parametrize("prefer", ["wait=5", 'respond-async, wait="5"; x', "Wait = 5"])
