@@ -97,7 +97,7 @@ def headers_of(request: Request) -> Headers:
     sent: dict[str, list[str]] = event.get("multiValueHeaders") or {}
     if all(len(values) == 1 for values in sent.values()):
         return request.headers
-    pairs = [(name.lower().encode("latin-1"), value) for name, values in sent.items() for value in values]
+    pairs = [(name.lower().encode(), value) for name, values in sent.items() for value in values]
     return Headers(raw=[(name, value.encode("utf-8", "surrogateescape")) for name, value in pairs])
 
 

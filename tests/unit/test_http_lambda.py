@@ -181,3 +181,9 @@ def test_an_attribute_that_is_sent_twice_is_refused_though_the_adapter_joins_hea
     assert answer["statusCode"] == 422
     assert json.loads(answer["body"])["errors"][0]["code"] == "repeated"
     assert len(door.events) == 1
+
+
+def test_a_header_of_another_alphabet_beside_one_that_is_sent_twice_is_passed_over(handler: LambdaHandler) -> None:
+    event = sample("apigateway-v1.json")
+    event["multiValueHeaders"] |= {"x-\N{GREEK SMALL LETTER ALPHA}": ["1"], "accept": ["a/b", "c/d"]}
+    assert handler(event, None)["statusCode"] == 202
