@@ -251,6 +251,16 @@ async def test_a_request_without_the_time_for_a_probe_leaves_it_to_the_next(room
     assert room.log.checked == 1
 
 
+async def test_a_request_without_events_leaves_the_probe_to_the_next(room: Room) -> None:
+    room.log.away = True
+    await room.append(an_event())
+    room.seconds += 3
+    assert await room.append() == Durable([])
+    assert room.log.checked == 0
+    await room.append(an_event())
+    assert room.log.checked == 1
+
+
 async def test_a_log_that_is_back_is_used_by_the_request_after_the_probe(room: Room) -> None:
     room.log.away = True
     await room.append(an_event())
