@@ -150,16 +150,14 @@ class Intake:
 
 def _faults(draft: Draft, rule: Rule | None) -> tuple[Fault, ...]:
     """What the type says of the data, which may be elsewhere (`dataref`), but not of another kind than JSON."""
-    data = written(draft.data)
-    if rule is None or rule.mode == "off" or (data is None and draft.data_base64 is None and _is_elsewhere(draft)):
+    if rule is None or rule.mode == "off":
         return ()
     if draft.data_base64 is not None:
         return (Fault(f"{draft.at}/data_base64", "type", "This type's events have JSON in data."),)
+    data = written(draft.data)
+    if data is None and "dataref" in draft.extensions:
+        return ()
     return tuple(rule.faults(data, f"{draft.at}/data"))
-
-
-def _is_elsewhere(draft: Draft) -> bool:
-    return "dataref" in draft.extensions
 
 
 def _stamp(draft: Draft, id_: str, now: datetime, caller: Caller, rule: Rule | None, waiter: str | None) -> Event:

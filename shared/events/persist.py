@@ -39,6 +39,5 @@ class Persist:
             outcomes[index] = outcome
             if found.event.waiter is not None and outcome in _THERE:
                 awaited.append((found.event.waiter, found.event.key))
-        if awaited:
-            await self._waiters.tell(awaited)
+        await self._waiters.tell(awaited)
         return outcomes
