@@ -1,7 +1,7 @@
 """Content encodings, undone within a bound: a small body must not become a large one in memory."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from backports import zstd
 
@@ -17,6 +17,8 @@ _SLICE = 64 * 1024
 # Each hands on a copy of all that follows it: 4 MB of empty frames took a minute. Who writes in parts writes a few.
 MAX_PARTS = 64
 
+type _Part = Callable[[bytes], Generator[bytes, None, bytes]]
+
 
 def decoded(body: bytes, headers: Sequence[tuple[str, str]], too_large: Fault, limit: int) -> bytes:
     """The body without its content encoding. Never holds more of it than `limit` bytes and one slice of 64 KiB.
@@ -31,10 +33,8 @@ def decoded(body: bytes, headers: Sequence[tuple[str, str]], too_large: Fault, l
     encoding = ",".join(value for name, value in headers if name == "content-encoding").strip().lower()
     if encoding in ("identity", ""):
         plain = body
-    elif encoding in ("gzip", "x-gzip"):
-        plain = _gunzip(body, too_large, limit)
-    elif encoding == "zstd":
-        plain = _unzstd(body, too_large, limit)
+    elif encoding in _PARTS:
+        plain = _joined(body, encoding, limit)
     else:
         fault = Fault("", "content_encoding", f"Send one of: identity, {', '.join(ENCODINGS)}.")
         raise UnsupportedMedia("The content encoding is not read here.", faults=(fault,))
@@ -43,59 +43,53 @@ def decoded(body: bytes, headers: Sequence[tuple[str, str]], too_large: Fault, l
     return plain
 
 
-def _gunzip(body: bytes, too_large: Fault, limit: int) -> bytes:
-    """All members of a gzip file (RFC 1952, 2.2), one after the other."""
+def _joined(body: bytes, encoding: str, limit: int) -> bytes:
+    """All that `body` holds, or a little more than `limit` bytes of it."""
     found = bytearray()
-    rest = body
-    parts = 0
     try:
-        while rest:
-            member = zlib.decompressobj(_GZIP)
-            while rest and not member.eof:
-                found += member.decompress(rest, _SLICE)
-                rest = member.unconsumed_tail
-                if len(found) > limit:
-                    raise TooLarge("The body is too large.", faults=(too_large,))
-            if not member.eof:
-                raise _not_as_said("gzip")
-            rest = member.unused_data
-            parts += 1
-            if rest and parts == MAX_PARTS:
-                raise _too_many("members")
-    except zlib.error:
-        raise _not_as_said("gzip") from None
+        for piece in _pieces(body, _PARTS[encoding]):
+            found += piece
+            if len(found) > limit:
+                break
+    except (zlib.error, zstd.ZstdError, EOFError):
+        fault = Fault("", "content_encoding", f"This is not {encoding}, or it ends too early.")
+        raise Malformed("The body is not what its content encoding says.", faults=(fault,)) from None
     return bytes(found)
 
 
-def _unzstd(body: bytes, too_large: Fault, limit: int) -> bytes:
-    """All frames of a zstd file (RFC 8878, 3.1), one after the other."""
-    found = bytearray()
+def _pieces(body: bytes, part: _Part) -> Iterator[bytes]:
+    """What `body` holds, in pieces of at most one slice: its parts, one after the other."""
+    rest, parts = body, 0
+    while rest:
+        if parts == MAX_PARTS:
+            fault = Fault("", "content_encoding", f"Send at most {MAX_PARTS} members or frames.")
+            raise Malformed("The body is encoded in too many parts.", faults=(fault,))
+        rest = yield from part(rest)
+        parts += 1
+
+
+def _gzip_member(body: bytes) -> Generator[bytes, None, bytes]:
+    """A member of a gzip file (RFC 1952, 2.2). What follows it is returned."""
+    member = zlib.decompressobj(_GZIP)
     rest = body
-    parts = 0
-    try:
-        while rest:
-            frame = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
-            while not frame.eof and (rest or not frame.needs_input):
-                found += frame.decompress(rest, _SLICE)
-                rest = b""
-                if len(found) > limit:
-                    raise TooLarge("The body is too large.", faults=(too_large,))
-            if not frame.eof:
-                raise _not_as_said("zstd")
-            rest = frame.unused_data
-            parts += 1
-            if rest and parts == MAX_PARTS:
-                raise _too_many("frames")
-    except zstd.ZstdError:
-        raise _not_as_said("zstd") from None
-    return bytes(found)
+    while rest and not member.eof:
+        yield member.decompress(rest, _SLICE)
+        rest = member.unconsumed_tail
+    if not member.eof:
+        raise EOFError
+    return member.unused_data
 
 
-def _not_as_said(encoding: str) -> Malformed:
-    fault = Fault("", "content_encoding", f"This is not {encoding}, or it ends too early.")
-    return Malformed("The body is not what its content encoding says.", faults=(fault,))
+def _zstd_frame(body: bytes) -> Generator[bytes, None, bytes]:
+    """A frame of a zstd file (RFC 8878, 3.1). What follows it is returned."""
+    frame = zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
+    rest = body
+    while not frame.eof and (rest or not frame.needs_input):
+        yield frame.decompress(rest, _SLICE)
+        rest = b""
+    if not frame.eof:
+        raise EOFError
+    return frame.unused_data
 
 
-def _too_many(parts: str) -> Malformed:
-    fault = Fault("", "content_encoding", f"Send at most {MAX_PARTS} {parts}.")
-    return Malformed("The body is encoded in too many parts.", faults=(fault,))
+_PARTS: dict[str, _Part] = {"gzip": _gzip_member, "x-gzip": _gzip_member, "zstd": _zstd_frame}
