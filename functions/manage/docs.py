@@ -1,6 +1,6 @@
 """What the OpenAPI document says of `manage`. Read when the document is written, never by the function."""
 
-from shared.eventtypes.model import DAY_SECONDS
+from shared.kit.clock import DAY_SECONDS
 from shared.runtime.openapi import Operation, Schema, answer, body, header, parameter, problems, reference
 
 _MODE: Schema = {"type": "string", "enum": ["enforce", "warn", "off"]}

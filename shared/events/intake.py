@@ -18,14 +18,13 @@ from shared.events.draft import Draft, Rejected
 from shared.events.model import Event, event_key, written
 from shared.events.receipts import Accepted, Receipt, Status
 from shared.events.rules import DEFAULT_WINDOW_SECONDS, Rule, Ruleset
+from shared.kit.clock import DAY_SECONDS
 from shared.kit.errors import Fault, Unprocessable
 from shared.kit.ids import uuid7, uuid8
 from shared.kit.trace import Trace
 
 DEFAULT_SOURCE = "/v1/events"
 """The source of an event in the plain form whose sender names none: the place that it came in by."""
-
-_DAY_SECONDS = 24 * 3600
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -76,7 +75,7 @@ class Intake:
         self.dedup_lost = False
         self._now = now
         # On its day an event meets its own row: without its receipt it would be accepted then, and thrown away.
-        self._rest_of_day = _DAY_SECONDS - (now.hour * 60 + now.minute) * 60 - now.second
+        self._rest_of_day = DAY_SECONDS - (now.hour * 60 + now.minute) * 60 - now.second
         self._ruleset = ruleset
         self._waiter = waiter
         self._repeats: dict[int, int] = {}  # of an event that stands twice in the request: the later to the first

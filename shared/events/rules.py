@@ -5,9 +5,10 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from shared.kit.clock import DAY_SECONDS
 from shared.kit.errors import Fault
 
-DEFAULT_WINDOW_SECONDS = 24 * 3600
+DEFAULT_WINDOW_SECONDS = DAY_SECONDS
 """How long a receipt is remembered where the event's type does not say otherwise."""
 
 

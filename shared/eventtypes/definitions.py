@@ -7,8 +7,9 @@ import msgspec
 
 from shared.events.draft import Name
 from shared.events.faults import UNREADABLE, fault_of
-from shared.eventtypes.model import DAY_SECONDS, Compatibility, Definition, Mode
+from shared.eventtypes.model import Compatibility, Definition, Mode
 from shared.eventtypes.schema import schema_faults
+from shared.kit.clock import DAY_SECONDS
 from shared.kit.errors import Fault, Malformed, Unprocessable
 
 _POINTER = re.compile(r"(/([^~/\x00-\x1f\x7f]|~[01])*)+")

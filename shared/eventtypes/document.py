@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from shared.eventtypes.validator import states
+from shared.kit.pointer import tokens
 
 type Place = tuple[str, ...]
 type Schema = dict[str, Any]
@@ -68,7 +69,7 @@ class Document:
         name = unquote(fragment)
         if name and not name.startswith("/"):
             return self._anchors[name]
-        return self._places[tuple(step.replace("~1", "/").replace("~0", "~") for step in name.split("/")[1:])]
+        return self._places[tuple(tokens(name))]
 
     def require_bounded(self) -> None:
         """Look for what would run away. Each state of a pattern counts as one that looks.

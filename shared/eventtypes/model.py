@@ -5,10 +5,10 @@ from typing import Literal
 
 import msgspec
 
+from shared.kit.clock import DAY_SECONDS
+
 type Mode = Literal["enforce", "warn", "off"]
 type Compatibility = Literal["none", "backward", "forward", "full"]
-
-DAY_SECONDS = 24 * 3600
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):

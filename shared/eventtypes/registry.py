@@ -10,6 +10,7 @@ from shared.eventtypes.model import Compatibility, Definition, EventType
 from shared.eventtypes.ports import PAGE, Snapshots, TypeStore
 from shared.kit.clock import Clock
 from shared.kit.errors import Changed, Conflict, Fault, NotFound, Unavailable
+from shared.kit.pointer import below, tokens
 
 MAX_TYPES = 500
 MAX_SCHEMAS_BYTES = 1024 * 1024
@@ -184,15 +185,14 @@ def _require_compatible(old: Definition, new: Definition) -> None:
 def _nearest(schema: Any, pointer: str) -> str:
     """The pointer as far as it leads in `schema`: what the other version says further down is not there."""
     way = ""
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
+    for name in tokens(pointer):
         if isinstance(schema, list) and name.isdigit() and int(name) < len(schema):
             schema = schema[int(name)]
         elif isinstance(schema, dict) and name in schema:
             schema = schema[name]
         else:
             break
-        way += f"/{step}"
+        way = below(way, name)
     return way
 
 

@@ -15,6 +15,7 @@ from shared.eventtypes.ports import Snapshots, TypeReader
 from shared.eventtypes.validator import Validator
 from shared.kit.errors import Fault, Unavailable
 from shared.kit.idle import Idle
+from shared.kit.pointer import tokens
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class CompiledRule:
         self.window_seconds = definition.dedup_window
         self._name = version.type
         self._schema = bytes(definition.schema)  # a copy: the original would keep the whole snapshot alive
-        self._steps = None if definition.key_path is None else _steps(definition.key_path)
+        self._steps = None if definition.key_path is None else tokens(definition.key_path)
         self._validator: Validator | None = None
 
     def faults(self, data: bytes | None, at: str) -> list[Fault]:
@@ -121,10 +122,6 @@ def _compiled(current: Mapping[str, EventType], known: Mapping[str, Rule]) -> di
         same = isinstance(before, CompiledRule) and before.version == version.version
         rules[name] = before if before is not None and same else CompiledRule(version)
     return rules
-
-
-def _steps(pointer: str) -> list[str]:
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
 def _found(value: Any, steps: list[str]) -> Any:

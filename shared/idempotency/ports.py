@@ -5,7 +5,9 @@ from typing import Protocol, Self
 
 import msgspec
 
-KEPT_SECONDS = 24 * 3600
+from shared.kit.clock import DAY_SECONDS
+
+KEPT_SECONDS = DAY_SECONDS
 """How long an answer is kept."""
 
 MAX_BYTES = 1 << 20

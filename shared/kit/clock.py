@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Protocol
 
+DAY_SECONDS = 24 * 3600
+
 
 class Clock(Protocol):
     """Tells the wall-clock time."""

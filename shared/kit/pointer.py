@@ -12,6 +12,11 @@ def escape(name: str) -> str:
     return printable.replace("~", "~0").replace("/", "~1")
 
 
+def tokens(pointer: str) -> list[str]:
+    """Its reference tokens, unescaped: the names that lead from the document's root to the place."""
+    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+
+
 def below(at: str, name: str) -> str:
     """The pointer to the member or element `name` of what `at` points to; `at` itself where that is long already.
 

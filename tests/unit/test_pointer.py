@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.kit.pointer import below, escape
+from shared.kit.pointer import below, escape, tokens
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,14 @@ from shared.kit.pointer import below, escape
 )
 def test_a_name_becomes_a_reference_token(name: str, token: str) -> None:
     assert escape(name) == token
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", ""], ["a/b", "~1", "~01", "é"]])
+def test_the_tokens_of_a_pointer_are_the_names_it_was_made_of(names: list[str]) -> None:
+    at = ""
+    for name in names:
+        at = below(at, name)
+    assert tokens(at) == names
 
 
 def test_a_long_name_is_cut() -> None:

@@ -18,10 +18,10 @@ from shared.events.admission import (
     Unknown,
     Verdict,
 )
+from shared.kit.clock import DAY_SECONDS
 from shared.kit.gcra import Gcra
 
 _CLAIM_SECONDS = 10.0
-_DAY_SECONDS = 86_400.0
 _PLENTY = Quota(events_per_second=1_000_000, burst=1_000_000)
 
 
@@ -75,7 +75,7 @@ class MemoryAdmission:
                 del self._held[tenant, key]
         for lost in unknown:
             if self._value(tenant, lost.key) == claim:
-                self._held[tenant, lost.key] = (self._now() + _DAY_SECONDS, lost.received_at)
+                self._held[tenant, lost.key] = (self._now() + DAY_SECONDS, lost.received_at)
         return True
 
     async def enter(self, tenant: str, partition_keys: Sequence[str], *, spooled: str) -> bool:

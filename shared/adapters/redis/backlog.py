@@ -6,8 +6,9 @@ from zlib import crc32
 
 from shared.adapters.redis.connection import Argument, Away, RedisConnection
 from shared.adapters.redis.scripts import ENTER, LEAVE
+from shared.kit.clock import DAY_SECONDS
 
-_KEPT_SECONDS = 14 * 24 * 3600  # as long as the queue wakes the drain. A mark too many costs a way through the spool
+_KEPT_SECONDS = 14 * DAY_SECONDS  # as long as the queue wakes the drain. A mark too many costs a way through the spool
 
 
 class RedisBacklog:
