@@ -7,22 +7,41 @@ Operations are described beside their routes, in `functions/<name>/docs.py`, and
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from shared.kit.errors import (
+    Changed,
+    Conflict,
+    Malformed,
+    NotFound,
+    QuotaExceeded,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from shared.kit.trace import Trace
+from shared.runtime.problems import MEDIA_TYPE, problem_response, status_of
+
 type Schema = dict[str, Any]
 type Operation = dict[str, Any]
 
-PROBLEM = "application/problem+json"
-_PROBLEMS = {
-    400: ("malformed", "Bad Request", "The bytes are not what their content type says."),
-    401: ("unauthenticated", "Unauthorized", "Send 'Authorization: Bearer <API key>' with a key that is known here."),
-    404: ("not_found", "Not Found", "There is nothing here by this name."),
-    409: ("conflict", "Conflict", "The request fits more than one thing, or another one is still at work."),
-    412: ("changed", "Precondition Failed", "It has been changed since it was read."),
-    413: ("too_large", "Content Too Large", "A stated limit was passed."),
-    415: ("unsupported_media_type", "Unsupported Media Type", "The content type or encoding is not read here."),
-    422: ("unprocessable", "Unprocessable Content", "Well-formed, but a rule is broken."),
-    429: ("quota_exceeded", "Too Many Requests", "More events were sent than the quota allows."),
-    503: ("unavailable", "Service Unavailable", "A part is away. Send the same request again."),
-}
+_TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "01")  # that of W3C Trace Context's examples
+
+_FAILURES = (
+    Malformed("The bytes are not what their content type says."),
+    Unauthenticated("Send 'Authorization: Bearer <API key>' with a key that is known here."),
+    NotFound("There is nothing here by this name."),
+    Conflict("The request fits more than one thing, or another one is still at work."),
+    Changed("It has been changed since it was read."),
+    TooLarge("A stated limit was passed."),
+    UnsupportedMedia("The content type or encoding is not read here."),
+    Unprocessable("Well-formed, but a rule is broken."),
+    QuotaExceeded("More events were sent than the quota allows."),
+    Unavailable("A part is away. Send the same request again."),
+)
+_PROBLEMS = {status_of(failure).value: failure for failure in _FAILURES}
 
 
 def reference(name: str) -> Schema:
@@ -44,6 +63,10 @@ ANSWER_HEADERS = {
     "X-Request-Id": header("The request, as logs name it."),
     "traceparent": header("The trace that the request belongs to (W3C Trace Context)."),
 }
+_HEADERS = {
+    "Retry-After": header("Seconds to wait before sending again.", {"type": "integer", "minimum": 0}),
+    "WWW-Authenticate": header("How to authenticate."),
+}
 
 
 def answer(
@@ -62,27 +85,13 @@ def problems(*statuses: int, members: Mapping[int, str] | None = None) -> dict[s
     """The problem documents that an operation may answer with. `members` names another schema for a status."""
     found = {}
     for status in statuses:
-        code, title, detail = _PROBLEMS[status]
-        example = {
-            "type": f"urn:millrace:problem:{code}",
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "code": code,
-            "retryable": status in (429, 503),
-            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-            "errors": [],
-        }
-        headers = dict(ANSWER_HEADERS)
-        if status in (429, 503):
-            headers["Retry-After"] = header("Seconds to wait before sending again.", {"type": "integer", "minimum": 0})
-        if status == 401:
-            headers["WWW-Authenticate"] = header("How to authenticate.")
+        failure = _PROBLEMS[status]
+        response = problem_response(failure, _TRACE)
         schema = reference((members or {}).get(status, "Problem"))
         found[str(status)] = {
-            "description": detail,
-            "headers": headers,
-            "content": {PROBLEM: {"schema": schema, "example": example}},
+            "description": failure.detail,
+            "headers": ANSWER_HEADERS | {name: told for name, told in _HEADERS.items() if name in response.headers},
+            "content": {MEDIA_TYPE: {"schema": schema, "example": msgspec.json.decode(response.body)}},
         }
     return found
 
