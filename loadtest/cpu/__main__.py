@@ -91,7 +91,7 @@ def turns(pair: Pair, rounds: int, what: str, requests: Callable[[], tuple[Itera
 
 
 def whole_round(environment: Environment, requests: Callable[[], tuple[Iterator[bytes], int]]) -> Round:
-    """A round in which nothing was left out: on a busy machine Redis is late at times, and is then left alone for 5 s.
+    """A round in which nothing was left out: on a busy machine Redis is late at times, and is then left alone a while.
 
     Raises:
         BenchmarkFailed: there was none.
