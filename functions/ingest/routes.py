@@ -8,6 +8,7 @@ from shared.access.model import Principal
 from shared.events.formats import is_batch, parse_batch, parse_event
 from shared.events.intake import Caller
 from shared.runtime import receipts
+from shared.runtime.callers import principal_of
 from shared.runtime.http import deadline_of, headers_of, json_response, new_router, trace_of
 from shared.runtime.idempotency import Identity, identity_of, once
 from shared.runtime.limits import LIMITS
@@ -70,7 +71,7 @@ def routes(parts: Parts) -> APIRouter:
 
 
 async def _sender(parts: Parts, request: Request) -> Caller:
-    principal: Principal = await parts.access.authenticate(request.headers.get("authorization"))
+    principal: Principal = await principal_of(parts.access, request)
     return Caller(principal.tenant, principal.name, str(trace_of(request)))
 
 

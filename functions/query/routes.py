@@ -17,6 +17,7 @@ from shared.events.ports import EventFilter
 from shared.events.query import PageRequest
 from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
+from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
 
 
@@ -45,7 +46,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/v1/events/{id_:path}")
     async def get_event(request: Request, id_: str) -> Response:
-        principal = await parts.access.authenticate(request.headers.get("authorization"))
+        principal = await principal_of(parts.access, request)
         source = _one_each(request, ("source",)).get("source")
         body = await parts.query.event(principal.tenant, id_, source)
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
@@ -55,7 +56,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/v1/events")
     async def get_events(request: Request) -> Response:
-        principal = await parts.access.authenticate(request.headers.get("authorization"))
+        principal = await principal_of(parts.access, request)
         asked = _parameters(request)
         where = EventFilter(
             type=asked.type, source=asked.source, subject=asked.subject, since=asked.since, until=asked.until

@@ -61,9 +61,10 @@ def test_every_folder_is_in_the_catalog_and_every_row_has_its_folder() -> None:
 
 @of_each_function
 def test_a_function_has_the_files_that_all_have(function: Function) -> None:
-    present = {file.name for file in files() if file.parts[:2] == ("functions", function.name)}
+    present = {file.parts[2] for file in files() if file.parts[:2] == ("functions", function.name)}
     wanted = {"__init__.py", "handler.py", "wiring.py", "requirements.in", "requirements.txt"}
     wanted |= {"routes.py", "docs.py"} if isinstance(function.trigger, Http) else set()
+    present = {f"{name}.py" if name in {"routes", "docs"} else name for name in present}  # those may be packages
     assert present == wanted | EXTRA.get(function.name, set())
 
 

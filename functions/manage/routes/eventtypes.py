@@ -1,25 +1,21 @@
-"""Event types: PUT and GET /v1/event-types/{type}, its versions, a check of what would break; and the documents."""
+"""Event types: PUT and GET /v1/event-types/{type}, its versions, and a check of what would break."""
 
 import re
 from collections.abc import Container
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 
 from functions.manage.wiring import Parts
-from shared.access.model import Principal
-from shared.eventtypes.asyncapi import asyncapi
 from shared.eventtypes.definitions import read_definition, require_name
 from shared.eventtypes.model import EventType
 from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
+from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
 
-_OPENAPI = Path(__file__).parent / "openapi.json"  # written by functions/openapi.py
 _TYPE = "/v1/event-types/{type_}"
 
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -32,7 +28,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.put(_TYPE)
     async def put_type(request: Request, type_: str) -> Response:
-        principal = await _principal(parts, request)
+        principal = await principal_of(parts.access, request)
         name, definition = require_name(type_), read_definition(await request.body())
         made, is_new = await parts.registry.put(
             principal.tenant, principal.name, name, definition, expected=_expected(request)
@@ -41,51 +37,33 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/v1/event-types")
     async def get_types(request: Request) -> Response:
-        principal = await _principal(parts, request)
+        principal = await principal_of(parts.access, request)
         types = await parts.registry.all(principal.tenant)
         return json_response({"event_types": [_view(each) for each in types]})
 
     @router.get(_TYPE)
     async def get_type(request: Request, type_: str) -> Response:
-        principal = await _principal(parts, request)
+        principal = await principal_of(parts.access, request)
         return _shown_unless_known(request, await parts.registry.get(principal.tenant, type_))
 
     @router.get(_TYPE + "/versions")
     async def get_versions(request: Request, type_: str) -> Response:
-        principal = await _principal(parts, request)
+        principal = await principal_of(parts.access, request)
         page, following = await parts.registry.versions(principal.tenant, type_, before=_before(request))
         return json_response({"versions": [_view(each) for each in page], "next": following})
 
     @router.get(_TYPE + "/versions/{number_}")
     async def get_version(request: Request, type_: str, number_: str) -> Response:
-        principal = await _principal(parts, request)
+        principal = await principal_of(parts.access, request)
         return _shown(await parts.registry.get(principal.tenant, type_, _number(number_)))
 
     @router.post(_TYPE + "/check")
     async def check(request: Request, type_: str) -> Response:
-        principal = await _principal(parts, request)
+        principal = await principal_of(parts.access, request)
         name, definition = require_name(type_), read_definition(await request.body())
         return json_response(await parts.registry.check(principal.tenant, name, definition))
 
-    @router.get("/openapi.json")
-    async def get_openapi(_: Request) -> Response:
-        return json_response(_OPENAPI.read_bytes())
-
-    @router.get("/asyncapi.json")
-    async def get_asyncapi(request: Request) -> Response:
-        principal = await _principal(parts, request)
-        return json_response(asyncapi(await parts.registry.all(principal.tenant)))
-
-    @router.get("/docs")
-    async def get_docs(_: Request) -> Response:
-        # Relative, because a gateway's stage stands before our paths.
-        return get_swagger_ui_html(openapi_url="openapi.json", title="Millrace")
-
     return router
-
-
-async def _principal(parts: Parts, request: Request) -> Principal:
-    return await parts.access.authenticate(request.headers.get("authorization"))
 
 
 def _number(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of `manage`. Read when the document is written, never by the function."""
+"""What the OpenAPI document says of event types."""
 
 from shared.kit.clock import DAY_SECONDS
 from shared.runtime.openapi import Operation, Schema, answer, body, header, parameter, problems, reference
@@ -188,25 +188,5 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             "200": answer("What would break.", reference("Compatibility"), _BREAKS),
             **problems(400, 401, 422, 503),
         },
-    },
-    ("GET", "/openapi.json"): {
-        "operationId": "getOpenApi",
-        "summary": "This document",
-        "tags": ["documents"],
-        "security": [],
-        "responses": {"200": answer("OpenAPI 3.1.", {"type": "object"}, {"openapi": "3.1.0"})},
-    },
-    ("GET", "/asyncapi.json"): {
-        "operationId": "getAsyncApi",
-        "summary": "The tenant's event types as an AsyncAPI document",
-        "tags": ["documents"],
-        "responses": {"200": answer("AsyncAPI 3.0.", {"type": "object"}, {"asyncapi": "3.0.0"}), **problems(401, 503)},
-    },
-    ("GET", "/docs"): {
-        "operationId": "getDocs",
-        "summary": "This document, to look at and to try",
-        "tags": ["documents"],
-        "security": [],
-        "responses": {"200": {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
     },
 }
