@@ -14,7 +14,7 @@ class DevelopmentKey:
 
     def __init__(self, sha256_hex: str, *, tenant: str = "demo") -> None:
         self._expected = bytes.fromhex(sha256_hex)
-        self._principal = Principal(name="development-key", tenant=tenant)
+        self._principal = Principal(name="development-key", tenant=tenant, operator=True)
 
     async def authenticate(self, authorization: str | None) -> Principal:
         scheme, _, key = (authorization or "").partition(" ")

@@ -29,6 +29,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     JSON format 3.1.1). `received_at` is stamped here once and travels along, so a redelivered record meets its own
     row. Tenant, principal, received time and trace are the server's: a client cannot set them. `spooled_at` is when the
     event was put into the spool, if it came that way; `waiter` is whom to tell once it is stored, if somebody waits.
+
+    An event that was a dead letter says when it was `redriven_at`, and how many `attempts` to store it failed before.
+    `job` is what put it into the log again, `<job id>:<ordinal>`, by which that job knows it there.
     """
 
     key: UUID
@@ -49,6 +52,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     traceparent: str | None = None
     spooled_at: Moment | None = None
     waiter: str | None = None
+    redriven_at: Moment | None = None
+    attempts: int = 0
+    job: str | None = None
 
     @property
     def received_day(self) -> date:
@@ -99,12 +105,17 @@ class Spooled(msgspec.Struct, frozen=True):
 
 
 class RawRecord(msgspec.Struct, frozen=True):
-    """A record as the log hands it out. `value` is None for a tombstone, which no producer of ours writes."""
+    """A record as the log hands it out. `value` is None for a tombstone, which no producer of ours writes.
+
+    `timestamp_ms` is the log's, in milliseconds since 1970.
+    """
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
+    key: bytes | None = None
+    timestamp_ms: int = 0
 
 
 class LogRecord(msgspec.Struct, frozen=True):

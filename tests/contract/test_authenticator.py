@@ -20,7 +20,7 @@ def access() -> Authenticator:
 
 @pytest.mark.parametrize("header", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY} "])
 async def test_a_known_credential_has_a_principal(access: Authenticator, header: str) -> None:
-    assert await access.authenticate(header) == Principal(name="development-key", tenant="tests")
+    assert await access.authenticate(header) == Principal(name="development-key", tenant="tests", operator=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Dead letters, and every edit of one.
+
+Revision: 0005
+"""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE TABLE dead_letters (
+            id           uuid        NOT NULL PRIMARY KEY,
+            tenant       text,
+            topic        text        NOT NULL,
+            "partition"  integer     NOT NULL,
+            "offset"     bigint      NOT NULL,
+            timestamp_ms bigint      NOT NULL,
+            key          bytea,
+            value        bytea,
+            code         text        NOT NULL,
+            reason       text        NOT NULL,
+            attempts     integer     NOT NULL,
+            traceparent  text,
+            dead_at      timestamptz NOT NULL,
+            buried_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+            event_id     text,
+            source       text,
+            type         text,
+            subject      text,
+            state        text        NOT NULL DEFAULT 'dead' CHECK (state IN ('dead', 'redriven', 'discarded')),
+            settled_at   timestamptz,
+            settled_by   uuid
+        )
+    """)
+    op.execute("CREATE INDEX dead_letters_tenant_dead_at_id ON dead_letters (tenant, dead_at, id)")
+    op.execute("""
+        CREATE TABLE dead_letter_edits (
+            letter uuid        NOT NULL REFERENCES dead_letters ON DELETE CASCADE,
+            number integer     NOT NULL,
+            at     timestamptz NOT NULL,
+            by     text        NOT NULL,
+            why    text        NOT NULL,
+            value  bytea       NOT NULL,
+            PRIMARY KEY (letter, number)
+        )
+    """)
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE dead_letter_edits")
+    op.execute("DROP TABLE dead_letters")
