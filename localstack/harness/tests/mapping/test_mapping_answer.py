@@ -26,6 +26,7 @@ def test_an_empty_answer_is_a_success(payload: bytes) -> None:
 def test_a_function_error_fails_the_whole_batch() -> None:
     verdict = read(InvokeAnswer(b'{"errorMessage": "no"}', "Unhandled"), BATCH, item_failures=True)
     assert verdict.retry_from == ALL
+    assert verdict.whole
     assert verdict.problem is not None
     assert "no" in verdict.problem
 
@@ -33,6 +34,7 @@ def test_a_function_error_fails_the_whole_batch() -> None:
 def test_each_partition_is_retried_from_its_lowest_failure_and_the_others_are_done() -> None:
     answer = InvokeAnswer(_failures(("t-1", 21), ("t-1", 20)))
     assert read(answer, BATCH, item_failures=True).retry_from == {1: 20}
+    assert not read(answer, BATCH, item_failures=True).whole
     assert read(InvokeAnswer(_failures(("t-0", 11))), BATCH, item_failures=True).retry_from == {0: 11}
 
 
@@ -54,6 +56,7 @@ def test_each_partition_is_retried_from_its_lowest_failure_and_the_others_are_do
 def test_an_answer_that_is_malformed_or_names_a_stranger_fails_the_whole_batch(payload: bytes) -> None:
     verdict = read(InvokeAnswer(payload), BATCH, item_failures=True)
     assert verdict.retry_from == ALL
+    assert verdict.whole
     assert verdict.problem
 
 

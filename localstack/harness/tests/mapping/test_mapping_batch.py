@@ -50,3 +50,18 @@ def test_the_window_begins_with_the_first_record() -> None:
     assert batch.seconds_left == 2
     moment[0] = 206.0
     assert batch.seconds_left == 0
+
+
+def test_what_is_dropped_leaves_its_room_and_an_empty_batch_begins_anew() -> None:
+    moment = [100.0]
+    batch = Batch(replace(CONFIG, batch_size=2), now=lambda: moment[0])
+    other = encode_record(Record(topic="t", partition=1, offset=0, timestamp=0))
+    batch.add(_record(0, 1))
+    batch.add(other)
+    batch.drop({0})
+    assert batch.records == [other]
+    assert batch.room == 1
+    batch.drop({1})
+    moment[0] = 200.0
+    assert batch.seconds_left == 5
+    assert not batch.due

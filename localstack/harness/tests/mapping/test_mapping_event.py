@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -71,9 +72,29 @@ def test_the_size_is_told_beforehand_and_never_too_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("batch_size", 0), ("batch_size", 10_001), ("window_seconds", 301), ("maximum_retries", -2)],
+    ("field", "values"),
+    [
+        ("batch_size", [0, 10_001]),
+        ("window_seconds", [-1, 301]),
+        ("maximum_retries", [-2, 10_001]),
+        ("maximum_record_age_seconds", [-2, 0, 59, 604_801]),
+        ("minimum_pollers", [0, 201]),
+        ("maximum_pollers", [0, 2_001]),
+        ("starting_position", ["EARLIEST"]),
+        ("starting_timestamp", [1.0]),
+        ("filters", [('{"value": ["a"]}',) * 6]),
+    ],
 )
-def test_what_aws_does_not_allow_is_refused_by_name(field: str, value: int) -> None:
-    with pytest.raises(ValueError, match=field):
-        MappingConfig(**{"topic": "t", "consumer_group": "g", "bootstrap": "b", "event_source_arn": None, field: value})
+def test_what_aws_does_not_allow_is_refused_by_name(field: str, values: list[object]) -> None:
+    told = {"topic": "t", "consumer_group": "g", "bootstrap": "b", "event_source_arn": None}
+    for value in values:
+        with pytest.raises(ValueError, match=field):
+            MappingConfig(**told | {field: value})  # type: ignore[arg-type]
+
+
+def test_a_starting_time_and_its_position_come_together_and_a_filter_must_be_one() -> None:
+    with pytest.raises(ValueError, match="starting_timestamp"):
+        replace(MSK, starting_position="AT_TIMESTAMP")
+    assert replace(MSK, starting_position="AT_TIMESTAMP", starting_timestamp=1.0).starting_timestamp == 1.0
+    with pytest.raises(ValueError, match="operator"):
+        replace(MSK, filters=('{"value": [{"like": "a"}]}',))

@@ -15,10 +15,14 @@ from millrace_harness.mapping.event import Encoded
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`retry_from` names for each partition that failed the first offset that is not done; `problem` says why."""
+    """`retry_from` names for each partition that failed the first offset that is not done; `problem` says why.
+
+    `whole` tells the failure of all of the batch from an answer that names places in it.
+    """
 
     retry_from: Mapping[int, int]
     problem: str | None = None
+    whole: bool = False
 
 
 def read(answer: InvokeAnswer, records: Sequence[Encoded], *, item_failures: bool) -> Verdict:
@@ -46,7 +50,7 @@ def everything(records: Sequence[Encoded], problem: str) -> Verdict:
     retry_from: dict[int, int] = {}
     for one in records:
         retry_from.setdefault(one.record.partition, one.record.offset)
-    return Verdict(retry_from, problem)
+    return Verdict(retry_from, problem, whole=True)
 
 
 def _failures(payload: bytes) -> list[tuple[str, int]]:

@@ -34,10 +34,24 @@ class Batch:
         self.records.append(encoded)
         return True
 
+    def drop(self, partitions: set[int]) -> None:
+        """Forget the records of `partitions`: they belong to somebody else now."""
+        kept = [one for one in self.records if one.record.partition not in partitions]
+        self.records, self._partitions, self._size = [], set(), empty_size(self._config)
+        for one in kept:
+            self.add(one)
+        if not kept:
+            self._begun = None
+
     @property
     def room(self) -> int:
         """How many more records it takes."""
         return self._config.batch_size - len(self.records)
+
+    @property
+    def due(self) -> bool:
+        """Whether it has waited long enough for more."""
+        return bool(self.records) and self.seconds_left <= 0
 
     @property
     def seconds_left(self) -> float:

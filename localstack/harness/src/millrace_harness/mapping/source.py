@@ -7,15 +7,18 @@ from typing import Literal, Self, cast
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from millrace_harness.mapping.config import MappingConfig
-from millrace_harness.mapping.event import Encoded, Record, encode_record
+from millrace_harness.mapping.event import Record
+from millrace_harness.mapping.start import beginnings, reset_policy
 
 LOG = logging.getLogger(__name__)
 
 SETTINGS = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    # A call may take as long as the longest function, and nothing is polled meanwhile.
-    "max.poll.interval.ms": 3_600_000,
+    # Polled while a call is under way as well, so this only ever ends a poller that hangs.
+    "max.poll.interval.ms": 120_000,
+    # Only what moves is taken away in a rebalance; the other partitions go on meanwhile.
+    "partition.assignment.strategy": "cooperative-sticky",
     # A member whose process was killed holds its partitions for so long; a broker takes no less than 6 s.
     "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 1_000,
@@ -29,28 +32,40 @@ SETTINGS = {
 
 
 class Source:
-    """A context manager around the consumer. `lost` is told which partitions were taken away by a rebalance.
+    """A context manager around the consumer.
 
-    Raises `KafkaException` where the client cannot go on; a broker that is away is not such a case.
+    `revoked` is told the partitions that a rebalance takes away, while they can still be committed; `lost` those that
+    are gone already. Raises `KafkaException` where the client cannot go on; a broker that is away is not such a case.
     """
 
-    def __init__(self, config: MappingConfig, *, lost: Callable[[list[int]], None]) -> None:
+    def __init__(
+        self, config: MappingConfig, *, revoked: Callable[[set[int]], None], lost: Callable[[set[int]], None]
+    ) -> None:
+        self._config = config
         self._topic = config.topic
+        self._revoked = revoked
         self._lost = lost
+        self._assigned: set[int] = set()
+        self._paused: set[int] = set()
+        self._quiet = False
         self._uncommitted: dict[int, int] = {}
-        reset = {"TRIM_HORIZON": "earliest", "LATEST": "latest"}[config.starting_position]
-        own = {"bootstrap.servers": config.bootstrap, "group.id": config.consumer_group, "auto.offset.reset": reset}
+        own = {
+            "bootstrap.servers": config.bootstrap,
+            "group.id": config.consumer_group,
+            "auto.offset.reset": reset_policy(config),
+        }
         self._consumer = Consumer(SETTINGS | own, logger=LOG)
 
     def __enter__(self) -> Self:
-        self._consumer.subscribe([self._topic], on_revoke=self._on_gone, on_lost=self._on_gone)
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._commit_rest()
-        self._consumer.close()
+        self._consumer.close()  # which revokes, and that commits
 
-    def poll(self, seconds: float) -> Encoded | None:
+    def poll(self, seconds: float) -> Record | None:
         """The next record, as soon as there is one; None when `seconds` went by."""
         message = self._consumer.poll(seconds)
         if message is None:
@@ -59,21 +74,38 @@ class Source:
         if (error := message.error()) is not None:
             _require_passing(error)
             return None
-        return encode_record(_record(message))
+        return _record(message)
 
-    def pause(self, partition: int) -> None:
-        """Read no more of it, until `resume`."""
-        self._consumer.pause([TopicPartition(self._topic, partition)])
+    def pause(self, partitions: set[int]) -> None:
+        """Read on from all but these."""
+        self._quiet = False
+        self._set_paused(partitions & self._assigned)
 
-    def resume(self, partition: int, offset: int) -> None:
-        """Read on from `offset`. After the resume, because a pause keeps its own place to go on from."""
-        self._consumer.resume([TopicPartition(self._topic, partition)])
-        self._consumer.seek(TopicPartition(self._topic, partition, offset))
+    def pause_all(self) -> None:
+        """Read nothing until `pause` says what; also of partitions that are assigned meanwhile."""
+        self._quiet = True
+        self._set_paused(set(self._assigned))
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Commit the next offset of each partition; where the broker is away, again when it may be back."""
         self._uncommitted |= offsets
         self._commit_rest()
+
+    def ends(self) -> dict[int, int]:
+        """The end of each assigned partition's log, as far as it was told with the last records."""
+        known: dict[int, int] = {}
+        for partition in self._assigned:
+            marks = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), cached=True)
+            if marks is not None and marks[1] >= 0:
+                known[partition] = marks[1]
+        return known
+
+    def _set_paused(self, wanted: set[int]) -> None:
+        if resumed := self._paused - wanted:
+            self._consumer.resume(self._places(resumed))
+        if paused := wanted - self._paused:
+            self._consumer.pause(self._places(paused))
+        self._paused = wanted
 
     def _commit_rest(self) -> None:
         if not self._uncommitted:
@@ -86,11 +118,34 @@ class Source:
             return
         self._uncommitted.clear()
 
-    def _on_gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        numbers = [partition.partition for partition in partitions]
-        for number in numbers:
-            self._uncommitted.pop(number, None)
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        begun = beginnings(consumer, self._config, assigned)
+        for one in assigned:
+            one.offset = begun.get(one.partition, one.offset)
+        consumer.incremental_assign(assigned)
+        self._assigned |= {one.partition for one in assigned}
+        if self._quiet:
+            self.pause_all()
+        self.commit(begun)
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = {one.partition for one in partitions}
+        self._revoked(numbers)
+        self._forget(numbers)
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = {one.partition for one in partitions}
         self._lost(numbers)
+        self._forget(numbers)
+
+    def _forget(self, partitions: set[int]) -> None:
+        self._assigned -= partitions
+        self._paused -= partitions
+        for partition in partitions:
+            self._uncommitted.pop(partition, None)
+
+    def _places(self, partitions: set[int]) -> list[TopicPartition]:
+        return [TopicPartition(self._topic, partition) for partition in sorted(partitions)]
 
 
 def _require_passing(error: KafkaError) -> None:
