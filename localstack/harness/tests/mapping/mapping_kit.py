@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from millrace_harness.mapping import Destination, EventSourceMapping, InvokeAnswer, MappingConfig, Pace
 
@@ -95,6 +95,8 @@ def committed(bootstrap: str, topic: str, partition: int) -> int:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"group-of-{topic}"})
     try:
         return int(consumer.committed([TopicPartition(topic, partition)], 10)[0].offset)
+    except KafkaException:
+        return -1  # a broker that has just started looks for the group's coordinator
     finally:
         consumer.close()
 
