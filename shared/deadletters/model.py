@@ -2,11 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from shared.events.dead import DeadLetter
+from shared.events.limits import YEARS
+from shared.events.model import Moment
 
 
 class State(StrEnum):
@@ -24,51 +27,106 @@ class Scope(msgspec.Struct, frozen=True):
     orphans: bool = False
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event says of itself, where its bytes can be read as far as that."""
+
+    event_id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    subject: str | None = None
+
+
+class NewLetter(Named, frozen=True, kw_only=True):
+    """A letter to be buried, and what its event says of itself."""
+
+    letter: DeadLetter
+
+
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
-    """One change to what would be redriven: who made it when and why, and the bytes that it put there."""
+    """One change to what would be redriven: who made it when and why."""
 
     at: datetime
     by: str
     why: str
+
+
+class Change(Named, frozen=True, kw_only=True):
+    """An edit, the bytes that it puts in the place of the last ones, and what they say of their event.
+
+    A letter of no tenant becomes one of `tenant`.
+    """
+
+    edit: Edit
     value: bytes
+    tenant: str
 
 
-class StoredLetter(msgspec.Struct, frozen=True, kw_only=True):
+class ListedLetter(Named, frozen=True, kw_only=True):
+    """A letter without its bytes, as it stands in a list: `size` is how many bytes would be redriven.
+
+    A value may be a megabyte, and a list has a thousand of them. `edits` says how often it was edited.
+    """
+
+    id: UUID
+    tenant: str | None
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    code: str
+    reason: str
+    attempts: int
+    traceparent: str | None
+    dead_at: datetime
+    buried_at: datetime
+    size: int
+    state: State = State.DEAD
+    edits: int = 0
+    settled_at: datetime | None = None
+    settled_by: UUID | None = None
+
+
+class StoredLetter(Named, frozen=True, kw_only=True):
     """A letter with what became of it.
 
-    `letter` is as it was buried and never changes; `edits` are in order, and the last one's value is what is redriven.
-    The event's own attributes stand here where the record's bytes could be read as far as that.
+    `letter` is as it was buried, and stays so, but for the tenant of one that had none. `edits` are in order, and
+    `edited` is what the last one put in the place of the record's value. What the event says of itself is of the value
+    that would be redriven.
     """
 
     letter: DeadLetter
     buried_at: datetime
     state: State = State.DEAD
-    event_id: str | None = None
-    source: str | None = None
-    type: str | None = None
-    subject: str | None = None
     edits: tuple[Edit, ...] = ()
+    edited: bytes | None = None
     settled_at: datetime | None = None
     settled_by: UUID | None = None
 
     @property
     def value(self) -> bytes | None:
         """What is redriven."""
-        return self.edits[-1].value if self.edits else self.letter.value
+        return self.edited if self.edits else self.letter.value
 
 
-class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which letters. `since` is inclusive, `until` exclusive; both are `dead_at`."""
+class LetterFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which letters. `since` is inclusive, `until` exclusive; both are `dead_at`.
+
+    `subject` also finds a letter that had it before it was edited: whoever looks for a subject looks for all of it.
+    """
 
     state: State | None = None
     code: str | None = None
     topic: str | None = None
-    partition: int | None = None
+    partition: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | None = None
     type: str | None = None
     source: str | None = None
     subject: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if any(moment is not None and moment.year not in YEARS for moment in (self.since, self.until)):
+            raise ValueError("a year that not every time zone has")
 
 
 class LetterKeyset(msgspec.Struct, frozen=True):

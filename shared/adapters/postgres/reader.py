@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.adapters.postgres.conditions import Conditions
 from shared.adapters.postgres.engine import Reader
 from shared.events.model import NO_DATA, Event, Position, StoredEvent
 from shared.events.ports import EventFilter, Keyset
@@ -63,26 +64,12 @@ class PostgresEventReader:
         return await self._reader.transaction(select)
 
 
-class _Conditions:
-    """Conditions joined by AND, with their values numbered as PostgreSQL counts parameters."""
-
-    def __init__(self) -> None:
-        self.values: list[object] = []
-        self._parts: list[str] = []
-
-    def add(self, template: str, *values: object) -> None:
-        first = len(self.values) + 1
-        self.values += values
-        self._parts.append(template.format(*(f"${first + index}" for index in range(len(values)))))
-
+class _Conditions(Conditions):
     def between_days(self, comparison: str, moment: datetime) -> None:
         """Compare the received time, and the day too, so that other days' partitions are not opened."""
         self.add(f"received_at {comparison} {{}}", moment)
         day_comparison = {"<": "<=", ">": ">="}.get(comparison, comparison)
         self.add(f"received_day {day_comparison} {{}}", moment.astimezone(UTC).date())
-
-    def __str__(self) -> str:
-        return " AND ".join(self._parts)
 
 
 def _stored(row: Row[Any]) -> StoredEvent:

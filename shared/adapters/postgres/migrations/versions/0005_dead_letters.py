@@ -32,12 +32,14 @@ def upgrade() -> None:
             source       text,
             type         text,
             subject      text,
+            edits        integer     NOT NULL DEFAULT 0,
             state        text        NOT NULL DEFAULT 'dead' CHECK (state IN ('dead', 'redriven', 'discarded')),
             settled_at   timestamptz,
             settled_by   uuid
         )
     """)
     op.execute("CREATE INDEX dead_letters_tenant_dead_at_id ON dead_letters (tenant, dead_at, id)")
+    # `before` is the subject that the letter had until then: what is looked for by a subject is found by all it had.
     op.execute("""
         CREATE TABLE dead_letter_edits (
             letter uuid        NOT NULL REFERENCES dead_letters ON DELETE CASCADE,
@@ -46,6 +48,7 @@ def upgrade() -> None:
             by     text        NOT NULL,
             why    text        NOT NULL,
             value  bytea       NOT NULL,
+            before text,
             PRIMARY KEY (letter, number)
         )
     """)
