@@ -5,7 +5,7 @@ Read by the deployment, by `localstack/dev` and by tests. Handlers never read it
 
 from dataclasses import dataclass
 
-from shared.events.topics import EVENTS, Topic
+from shared.events.topics import DEAD_EVENTS, EVENTS, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,14 @@ PERSIST = Function(
     memory_mb=512,
     timeout_seconds=30,
 )
+# A letter carries a whole record, which may have 1 MB: a few of those are all that an invocation takes.
+BURY = Function(
+    "bury",
+    Kafka(DEAD_EVENTS, consumer_group="bury", batch_size=100, window_seconds=0),
+    memory_mb=512,
+    timeout_seconds=30,
+)
 DRAIN = Function("drain", Objects(batch_size=10, retry_seconds=30), memory_mb=512, timeout_seconds=30)
 MIGRATE = Function("migrate", Deployment(), memory_mb=512, timeout_seconds=120)
 
-FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, DRAIN, MIGRATE)
+FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, BURY, DRAIN, MIGRATE)

@@ -14,6 +14,7 @@ _TOLD = {
     "query": ("database_read_url", "redis_url", "api_key_sha256", "cursor_secret"),
     "manage": ("database_url", "redis_url", "api_key_sha256"),
     "persist": ("database_url", "redis_url"),
+    "bury": ("database_url",),
     "drain": ("kafka_bootstrap", "redis_url"),
     "migrate": ("database_direct_url", "kafka_bootstrap", "kafka_replication"),
 }

@@ -60,6 +60,12 @@ class PersistSettings(Settings, frozen=True, kw_only=True):
     redis_url: str
 
 
+class BurySettings(Settings, frozen=True, kw_only=True):
+    """Dead letters in, PostgreSQL out."""
+
+    database_url: str
+
+
 class ManageSettings(Settings, frozen=True, kw_only=True):
     """HTTP in, the writer behind it."""
 

@@ -20,6 +20,7 @@ _NOT = {
     "query": _AWS | _BROKER,
     "manage": _AWS | _BROKER,
     "persist": _AWS | _BROKER | _WEB,
+    "bury": _AWS | _BROKER | _WEB | {"redis"},
     "drain": _AWS | _SQL | _WEB,
     "migrate": _AWS | _WEB,
 }

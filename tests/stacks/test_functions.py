@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from cdk.app import ROOT
-from functions.catalog import FUNCTIONS, Function
+from functions.catalog import FUNCTIONS, Function, Kafka
 from shared.runtime import settings
 from tests.stacks.template import Template, target
 
@@ -95,7 +95,7 @@ def test_a_role_may_write_only_the_logs_of_its_own_function(template: Template, 
 @every_function
 def test_only_a_kafka_consumer_has_a_managed_policy_and_only_that_of_msk(template: Template, row: Function) -> None:
     managed = template.properties(target(deployed(template, row)["Role"])).get("ManagedPolicyArns", [])
-    expected = [MSK_POLICY] if row.name == "persist" else []
+    expected = [MSK_POLICY] if isinstance(row.trigger, Kafka) else []
     assert [arn["Fn::Join"][1][-1].removeprefix(":iam::aws:policy/") for arn in managed] == expected
 
 
