@@ -7,8 +7,8 @@ import msgspec
 
 from shared.events.model import StoredEvent, written
 from shared.events.ports import Cache, EventFilter, EventReader, Keyset
-from shared.kit.cursor import CursorSigner
-from shared.kit.errors import Conflict, Fault, Malformed, NotFound
+from shared.kit.cursor import Bookmarks, CursorSigner
+from shared.kit.errors import Conflict, Fault, NotFound
 
 _CACHED_SECONDS = 30  # an event never changes; the bound is for what may yet be told of it
 _PAGE_BYTES = 2 * 1024 * 1024  # of JSON: escaped inside Lambda's answer it may double, and 6 MB is all that takes
@@ -30,20 +30,13 @@ class Page(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class _Sealed(msgspec.Struct, frozen=True, array_like=True):
-    tenant: str
-    where: EventFilter
-    descending: bool
-    after: Keyset
-
-
 class Query:
     """Answers for one tenant at a time."""
 
     def __init__(self, reader: EventReader, cache: Cache, cursors: CursorSigner) -> None:
         self._reader = reader
         self._cache = cache
-        self._cursors = cursors
+        self._bookmarks = Bookmarks(cursors, Keyset)
 
     async def event(self, tenant: str, id_: str, source: str | None) -> bytes:
         """The event as a JSON object with its timeline: from the cache, else from the replica.
@@ -75,26 +68,16 @@ class Query:
             Malformed: the cursor was not made here, or for another tenant, filter or order.
             Unavailable: the replica is away.
         """
-        after = self._open(tenant, request)
+        question = ("events", tenant, request.where, request.descending)
+        after = self._bookmarks.open(question, request.cursor)
         rows = await self._reader.page(
             tenant, request.where, after=after, limit=request.limit + 1, descending=request.descending
         )
         shown = _fitting(rows[: request.limit])
-        following = self._seal(tenant, request, rows[len(shown) - 1]) if len(rows) > len(shown) else None
-        return Page(shown, following)
-
-    def _seal(self, tenant: str, request: PageRequest, last: StoredEvent) -> str:
-        after = Keyset(last.event.received_at, str(last.event.key))
-        return self._cursors.seal(msgspec.json.encode(_Sealed(tenant, request.where, request.descending, after)))
-
-    def _open(self, tenant: str, request: PageRequest) -> Keyset | None:
-        if request.cursor is None:
-            return None
-        sealed = msgspec.json.decode(self._cursors.open(request.cursor), type=_Sealed)
-        if (sealed.tenant, sealed.where, sealed.descending) != (tenant, request.where, request.descending):
-            fault = Fault("/cursor", "cursor", "Use a cursor with the filter and order it was given for.")
-            raise Malformed("The cursor belongs to another question.", faults=(fault,))
-        return sealed.after
+        if len(rows) <= len(shown):
+            return Page(shown, None)
+        last = rows[len(shown) - 1].event
+        return Page(shown, self._bookmarks.seal(question, Keyset(last.received_at, str(last.key))))
 
 
 def view(stored: StoredEvent) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 
+import msgspec
+
 from shared.kit.errors import Fault, Malformed
 
 _TAG_BYTES = 16  # 128 bits of HMAC-SHA-256: out of reach of guessing, short in a URL
@@ -37,3 +39,35 @@ class CursorSigner:
 
     def _tag(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, payload, hashlib.sha256)[:_TAG_BYTES]
+
+
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    question: msgspec.Raw
+    after: msgspec.Raw
+
+
+class Bookmarks[Place]:
+    """Cursors of a list: the place of type `place` after which it goes on, sealed with what was asked."""
+
+    def __init__(self, signer: CursorSigner, place: type[Place]) -> None:
+        self._signer = signer
+        self._places = msgspec.json.Decoder(place)
+
+    def seal(self, question: object, after: Place) -> str:
+        """The cursor of what follows `after` in the answer to `question`, which can be written as JSON."""
+        pair = (msgspec.Raw(msgspec.json.encode(question)), after)
+        return self._signer.seal(msgspec.json.encode(pair))
+
+    def open(self, question: object, cursor: str | None) -> Place | None:
+        """The place that `cursor` was made for; None without one.
+
+        Raises:
+            Malformed: the cursor was not made here, or for another question.
+        """
+        if cursor is None:
+            return None
+        sealed = msgspec.json.decode(self._signer.open(cursor), type=_Sealed)
+        if bytes(sealed.question) != msgspec.json.encode(question):
+            fault = Fault("/cursor", "cursor", "Use a cursor with the filter and order it was given for.")
+            raise Malformed("The cursor belongs to another question.", faults=(fault,))
+        return self._places.decode(sealed.after)

@@ -1,9 +1,14 @@
 """What a request asks for beside its body."""
 
 import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from urllib.parse import quote, urlencode
 
+import msgspec
 from fastapi import Request, Response
 
+from shared.events.limits import YEARS
 from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
 
@@ -12,6 +17,75 @@ MAX_WAIT_SECONDS = 8
 
 # RFC 7240: preferences are separated by commas, and one that is not understood is passed over.
 _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?=$|[,;])', re.I)
+
+# RFC 9110, 8.8.3 and 13.1.1: weak tags never match here.
+_TAG = re.compile(r'(?:^|,)\s*"([\x21\x23-\x7e]*)"\s*(?=$|,)')
+
+_MOMENT = "Use an RFC 3339 date and time with an offset, between the years 2 and 9998."
+_RULES = {
+    "since": _MOMENT,
+    "until": _MOMENT,
+    "order": "Use asc or desc.",
+    "limit": "Use a whole number from 1 to 200.",
+}
+
+
+def parameters[T: msgspec.Struct](
+    request: Request, kind: type[T], *, whole: Collection[str] = ("limit",), rules: Mapping[str, str] | None = None
+) -> T:
+    """The query as a `kind`, whose fields are the parameters and all have defaults. Those in `whole` are numbers.
+
+    `rules` say what is right for a parameter of which that is not known here.
+
+    Raises:
+        Unprocessable: a parameter that is not known, that was given twice, or that is not of its field's type.
+    """
+    texts = one_each(request, kind.__struct_fields__)
+    given = {name: _typed(text, is_whole=name in whole) for name, text in texts.items()}
+    faults = []
+    for name, value in given.items():
+        try:
+            _require_year(getattr(msgspec.convert({name: value}, kind), name))
+        except ValueError:
+            rule = (_RULES | dict(rules or {})).get(name, "This value is not allowed here.")
+            faults.append(Fault(f"/{name}", "parameter", rule))
+    if faults:
+        raise Unprocessable("The query cannot be answered.", faults=tuple(faults))
+    return msgspec.convert(given, kind)
+
+
+def one_each(request: Request, known: tuple[str, ...]) -> dict[str, str]:
+    """The query parameters, each known and given once: a typing error must not widen an answer in silence.
+
+    Raises:
+        Unprocessable: one is not.
+    """
+    faults = []
+    for name in request.query_params:
+        if name not in known:
+            faults.append(Fault(f"/{escape(name)}", "unknown_parameter", f"Known here: {', '.join(known)}."))
+        elif len(values := request.query_params.getlist(name)) > 1 or "\0" in values[0]:
+            faults.append(Fault(f"/{name}", "parameter", "Give this parameter once, without U+0000."))
+    if faults:
+        raise Unprocessable("The query cannot be answered.", faults=tuple(faults))
+    return dict(request.query_params)
+
+
+def link_to_next(request: Request, cursor: str | None) -> dict[str, str]:
+    """The header that leads to the page that begins at `cursor` (RFC 8288), if there is one."""
+    if cursor is None:
+        return {}
+    following = urlencode(dict(request.query_params) | {"cursor": cursor}, quote_via=quote)
+    # Relative: a gateway's stage stands before our paths, and we are not told of it.
+    return {"link": f'<?{following}>; rel="next"'}
+
+
+def if_match(request: Request) -> list[str] | None:
+    """The entity tags of `If-Match`, without their quotes, or `["*"]`; None where it was not sent."""
+    given = request.headers.getlist("if-match")
+    if not given or given == ["*"]:
+        return given or None
+    return _TAG.findall(",".join(given))
 
 
 def wait_seconds(request: Request) -> int:
@@ -44,3 +118,13 @@ def only_errors(request: Request) -> bool:
     if faults:
         raise Unprocessable("The query is not understood.", faults=tuple(faults))
     return given == ["errors"]
+
+
+def _typed(text: str, *, is_whole: bool) -> str | int:
+    # By hand: msgspec's own reading of texts takes "null" for no filter at all, and a bare number for a time.
+    return int(text) if is_whole and re.fullmatch("[0-9]{1,9}", text) else text
+
+
+def _require_year(value: object) -> None:
+    if isinstance(value, datetime) and value.year not in YEARS:
+        raise ValueError

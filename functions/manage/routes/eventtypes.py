@@ -15,11 +15,11 @@ from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
 from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
+from shared.runtime.parameters import if_match
 
 _TYPE = "/v1/event-types/{type_}"
 
 _NUMBER = re.compile("[0-9]{1,9}")
-_TAGS = re.compile(r'(?:^|,)\s*"([0-9]{1,9})"\s*(?=$|,)')
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -74,10 +74,10 @@ def _expected(request: Request) -> Container[int] | None:
     """The numbers that the last version may have for the request to be applied (RFC 9110, 13.1); 0 is no version."""
     if request.headers.get("if-none-match") == "*":
         return (0,)
-    given = request.headers.getlist("if-match")
-    if not given:
+    tags = if_match(request)
+    if tags is None:
         return None
-    return range(1, 10**9) if given == ["*"] else [int(number) for number in _TAGS.findall(",".join(given))]
+    return range(1, 10**9) if tags == ["*"] else [int(tag) for tag in tags if _NUMBER.fullmatch(tag)]
 
 
 def _before(request: Request) -> int | None:
