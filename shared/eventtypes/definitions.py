@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from shared.events.days import RETENTION_DAYS
 from shared.events.draft import Name
 from shared.events.faults import UNREADABLE, fault_of
 from shared.eventtypes.model import Compatibility, Definition, Mode
@@ -23,7 +24,7 @@ class _Asked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     mode: Mode = "enforce"
     compatibility: Compatibility = "backward"
     key_path: str | None = None
-    retention_days: int | float = 30  # 30.0 is an integer in JSON Schema's eyes
+    retention_days: int | float = RETENTION_DAYS  # 30.0 is an integer in JSON Schema's eyes
     dedup_window: int | float = DAY_SECONDS
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from shared.events.days import RETENTION_DAYS
 from shared.kit.clock import DAY_SECONDS
 
 type Mode = Literal["enforce", "warn", "off"]
@@ -18,14 +19,14 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     rejected, accepted with a warning, or not looked at. `compatibility` is what the next version owes this one:
     `backward`, that it takes whatever this one takes; `forward`, the reverse; `full`, both. `key_path` is a JSON
     Pointer into `data` to the text or number that decides an event's order where its sender names none.
-    `dedup_window` is in seconds.
+    `dedup_window` is in seconds; `retention_days` are whole days after the one on which an event was received.
     """
 
     schema: msgspec.Raw
     mode: Mode = "enforce"
     compatibility: Compatibility = "backward"
     key_path: str | None = None
-    retention_days: int = 30
+    retention_days: int = RETENTION_DAYS
     dedup_window: int = DAY_SECONDS
 
 

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from millrace_harness.parts.endpoints import Endpoints
 from shared.adapters.postgres import migrate as module
-from shared.adapters.postgres.engine import Writer
+from shared.adapters.postgres.engine import Reader, Writer
 from shared.adapters.postgres.migrate import migrate
+from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.store import PostgresEventStore
 from shared.events.model import Outcome
 from shared.kit.errors import Unavailable
@@ -23,19 +24,27 @@ from tests.fixtures.parts import fresh_database
 TODAY = MOMENT.date()
 _VERSIONS = Path(module.__file__).parent / "migrations" / "versions"
 NEWEST = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
-FAILING = f"""
+HEADER = """
 from alembic import op
 
-revision = "9999"
-down_revision = "{NEWEST}"
+revision = "{}"
+down_revision = "{}"
 branch_labels = None
 depends_on = None
 
 
 def upgrade():
-    op.execute("CREATE TABLE left_behind (id int)")
-    op.execute("SELECT 1 / 0")
 """
+# A deploy that brings three revisions, of which the second fails.
+LATER = {
+    "9997": HEADER.format("9997", NEWEST) + '    op.execute("ALTER TABLE events ADD COLUMN later text")',
+    "9998": HEADER.format("9998", "9997")
+    + '    op.execute("CREATE TABLE left (id int)")\n    op.execute("SELECT 1 / 0")',
+    "9999": HEADER.format("9999", "9998") + '    op.execute("CREATE TABLE never_made (id int)")',
+}
+
+_WAITS_SECONDS = 20.0  # a bound, not an expectation
+_WAITING = "SELECT pid FROM pg_locks WHERE relation = to_regclass('events') AND NOT granted"
 
 pytestmark = pytest.mark.parts
 
@@ -103,28 +112,70 @@ async def test_an_event_of_a_day_without_a_partition_is_not_lost(url: str) -> No
     store, record = PostgresEventStore(writer), a_record(an_event(received_at=far))
     assert await store.store([record]) == [Outcome.STORED]
     assert await select(url, "SELECT id FROM events_default") == [record.event.id]
-    # Its day stays in the default partition: PostgreSQL refuses a partition for rows that lie there.
+    # Its day comes, and it lies where it would have lain.
     assert await migrate(url, today=far.date()) == NEWEST
     assert await store.store([record]) == [Outcome.DUPLICATE]
-    assert f"events_{far:%Y%m%d}" not in await tables(url)
-    assert f"events_{far + timedelta(days=1):%Y%m%d}" in await tables(url)
+    assert await select(url, f"SELECT id FROM events_{far:%Y%m%d}") == [record.event.id]
+    assert await select(url, "SELECT id FROM events_default") == []
     await writer.close()
 
 
-async def test_a_migration_that_fails_leaves_the_version_before(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_migration_that_fails_leaves_the_version_before_at_work(
+    endpoints: Endpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await migrate(url, today=TODAY)
-    shutil.copytree(Path(module.__file__).parent / "migrations", tmp_path / "migrations")
-    (tmp_path / "migrations" / "versions" / "9999_failing.py").write_text(FAILING)
-    # The revisions lie beside the module, and there is none that fails.
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "migrate.py"))
-    with pytest.raises(DBAPIError):
-        await migrate(url, today=TODAY)
-    assert await select(url, "SELECT version_num FROM alembic_version") == [NEWEST]
-    assert await select(url, "SELECT to_regclass('left_behind')") == ["None"]
-    monkeypatch.undo()
-    assert await migrate(url, today=TODAY) == NEWEST
+    with fresh_database(endpoints, migrated=TODAY) as database:
+        writer = Writer(database.writer, application_name="integration")
+        reader = Reader(database.reader, application_name="integration")
+        store, asked = PostgresEventStore(writer), PostgresEventReader(reader)
+        before = a_record()
+        assert await store.store([before]) == [Outcome.STORED]
+
+        revisions = tmp_path / "migrations" / "versions"
+        shutil.copytree(_VERSIONS.parent, revisions.parent)
+        for name, content in LATER.items():
+            (revisions / f"{name}.py").write_text(content + "\n")
+        # The revisions lie beside the module, and there is none that fails.
+        monkeypatch.setattr(module, "__file__", str(tmp_path / "migrate.py"))
+        with pytest.raises(DBAPIError):
+            await migrate(database.direct, today=TODAY)
+        monkeypatch.undo()
+
+        # Each revision is whole: the first stands, of the one that failed nothing is left, the third was not begun.
+        assert await select(database.direct, "SELECT version_num FROM alembic_version") == ["9997"]
+        assert await select(
+            database.direct, "SELECT coalesce(to_regclass('left_behind'), to_regclass('never_made'))"
+        ) == ["None"]
+        after = a_record(offset=1)
+        assert await store.store([before, after]) == [Outcome.DUPLICATE, Outcome.STORED]
+        await database.replicated()
+        for record in (before, after):
+            (found,) = await asked.by_id("tests", record.event.id, None)
+            assert found.event == record.event
+        await writer.close()
+        await reader.close()
+
+
+async def test_a_revision_waits_for_a_busy_table_but_not_for_ever_and_keeps_nobody_waiting_behind_it(url: str) -> None:
+    await migrate(url, today=TODAY, to="0001")
+    holder = await asyncpg.connect(url, timeout=5)
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")  # a batch that does not end
+    migration = asyncio.create_task(migrate(url, today=TODAY, to="0002"))
+    async with asyncio.timeout(_WAITS_SECONDS):
+        while not await select(url, _WAITING):
+            await asyncio.sleep(0.05)
+    # Behind the revision, which waits for the batch, and yet it comes through.
+    other = await asyncpg.connect(url, timeout=5, command_timeout=_WAITS_SECONDS)
+    await other.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE; SELECT 1")
+    assert not migration.done()
+    with pytest.raises(Unavailable, match="locked"):
+        await migration
+    assert await select(url, "SELECT version_num FROM alembic_version") == ["0001"]
+    await transaction.rollback()
+    assert await migrate(url, today=TODAY, to="0002") == "0002"
+    await holder.close()
+    await other.close()
 
 
 async def test_an_absent_database_is_unavailable() -> None:

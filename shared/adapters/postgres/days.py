@@ -1,0 +1,183 @@
+"""The days of events as PostgreSQL keeps them: partitions, and the default one for what has none."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.adapters.postgres.direct import alone, connected, is_locked, patience
+from shared.adapters.postgres.tables import event_counts, event_types
+from shared.events.days import Kept, TypeOf
+from shared.kit.errors import Unavailable
+
+LOCK_SECONDS = 2
+_TURN_SECONDS = 1  # a migration goes first
+_MOST_COUNTED = 100_000
+
+_DAYS = text(r"""
+SELECT to_date(right(child.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits
+JOIN pg_class child ON child.oid = inhrelid JOIN pg_class parent ON parent.oid = inhparent
+WHERE parent.oid = to_regclass('events') AND child.relname ~ '^events_\d{8}$' ORDER BY 1
+""")
+_STRAYS = text(f"""
+SELECT received_day AS day, count(*) AS events FROM (SELECT received_day FROM events_default LIMIT {_MOST_COUNTED}) some
+GROUP BY 1
+""")  # noqa: S608  # this module's own words
+# The index is asked for the next pair, again and again: as many descents as there are types, whatever the rows.
+_TYPES = """
+WITH RECURSIVE kinds AS (
+    (SELECT tenant, type FROM {name} ORDER BY tenant, type LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM kinds, LATERAL (
+        SELECT tenant, type FROM {name} WHERE (tenant, type) > (kinds.tenant, kinds.type) ORDER BY tenant, type LIMIT 1
+    ) following
+)
+SELECT tenant, type FROM kinds
+"""
+_MOVE = """
+WITH moved AS (DELETE FROM events_default WHERE received_day = '{day}' RETURNING *)
+INSERT INTO {name} SELECT * FROM moved
+"""
+_REMOVE = """
+DELETE FROM {name} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {name} WHERE tenant = :tenant AND type = :type LIMIT :limit))
+"""
+_REMOVE_STRAYS = text("""
+DELETE FROM events_default
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM events_default WHERE received_day < :before LIMIT :limit))
+""")
+_FORGET_COUNTS = text("""
+DELETE FROM event_counts WHERE ctid = ANY(ARRAY(SELECT ctid FROM event_counts WHERE minute < :before LIMIT :limit))
+""")
+
+
+class PostgresDays:
+    """EventDays over a connection straight to the writer, which nobody else uses meanwhile."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def days(self) -> list[date]:
+        async with self._connection.begin():
+            return list((await self._connection.execute(_DAYS)).scalars())
+
+    async def strays(self) -> Mapping[date, int]:
+        async with self._connection.begin():
+            return {row.day: row.events for row in await self._connection.execute(_STRAYS)}
+
+    async def make(self, day: date) -> int:
+        name = _name(day)
+        async with self._locking():
+            if await self._is_there(name):
+                return 0
+            # Attached rather than made as a partition: that leaves the table to readers. But not to writers: one that
+            # has found no partition for its row would be refused by the default one, which takes it no more.
+            await self._execute("LOCK TABLE ONLY events IN SHARE ROW EXCLUSIVE MODE")
+            await self._execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)")
+            moved: int = (await self._execute(_MOVE.format(day=day, name=name))).rowcount
+            if moved:
+                # A query that is planned now knows of the default partition only, and its rows will have left that.
+                await self._execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
+            bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+            await self._execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES {bounds}")
+            return moved
+
+    async def kept(self) -> Kept:
+        columns = event_types.c
+        current = (
+            select(columns.tenant, columns.type, columns.retention_days)
+            .distinct(columns.tenant, columns.type)
+            .order_by(columns.tenant, columns.type, columns.version.desc())
+        )
+        async with self._connection.begin():
+            rows = await self._connection.execute(current)
+            return Kept({TypeOf(row.tenant, row.type): row.retention_days for row in rows})
+
+    async def types(self, day: date) -> Sequence[TypeOf]:
+        async with self._connection.begin():
+            return await self._types(_name(day))
+
+    async def give_up(self, day: date, kept: Kept, today: date) -> bool:
+        name = _name(day)
+        if any(not kept.is_over(kind, day, today) for kind in await self.types(day)):
+            return False
+        async with self._locking():
+            # Again, with nobody writing: an event that is redriven may have come to an old day just now.
+            await self._execute("LOCK TABLE ONLY events IN SHARE ROW EXCLUSIVE MODE")
+            if any(not kept.is_over(kind, day, today) for kind in await self._types(name)):
+                return False
+            await self._execute(f"DROP TABLE {name}")
+            return True
+
+    async def remove(self, day: date, kind: TypeOf, *, limit: int) -> int:
+        name, whose = _name(day), {"tenant": kind.tenant, "type": kind.type}
+        async with self._connection.begin():
+            removed: int = (
+                await self._connection.execute(text(_REMOVE.format(name=name)), whose | {"limit": limit})
+            ).rowcount
+            if removed < limit:
+                columns = event_counts.c
+                await self._connection.execute(
+                    delete(event_counts)
+                    .where(columns.minute >= _midnight(day), columns.minute < _midnight(day + timedelta(days=1)))
+                    .where(columns.tenant == kind.tenant, columns.type == kind.type)
+                )
+            return removed
+
+    async def remove_strays(self, *, before: date, limit: int) -> int:
+        async with self._connection.begin():
+            done = await self._connection.execute(_REMOVE_STRAYS, {"before": before, "limit": limit})
+            return int(done.rowcount)
+
+    async def forget_counts(self, *, before: date, limit: int) -> int:
+        async with self._connection.begin():
+            done = await self._connection.execute(_FORGET_COUNTS, {"before": _midnight(before), "limit": limit})
+            return int(done.rowcount)
+
+    async def _types(self, name: str) -> list[TypeOf]:
+        return [TypeOf(row.tenant, row.type) for row in await self._execute(_TYPES.format(name=name))]
+
+    async def _is_there(self, name: str) -> bool:
+        found = await self._connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": name})
+        return bool(found.scalar_one())
+
+    @asynccontextmanager
+    async def _locking(self) -> AsyncIterator[None]:
+        """One transaction that gives up where it would have to wait for long."""
+        try:
+            async with self._connection.begin():
+                yield
+        except DBAPIError as error:
+            if not is_locked(error):
+                raise
+            raise Unavailable(f"A table was locked for {LOCK_SECONDS} s.") from error
+
+    async def _execute(self, sql: str) -> Any:
+        return await self._connection.exec_driver_sql(sql)
+
+
+@asynccontextmanager
+async def opened(database_direct_url: str, *, application_name: str) -> AsyncIterator[PostgresDays]:
+    """The days, with nobody else changing tables meanwhile.
+
+    Raises:
+        Unavailable: the database does not answer, or a migration is running.
+    """
+    async with (
+        connected(database_direct_url, application_name=application_name) as connection,
+        alone(connection, wait_seconds=_TURN_SECONDS),
+    ):
+        await patience(connection, LOCK_SECONDS)
+        await connection.commit()
+        yield PostgresDays(connection)
+
+
+def _name(day: date) -> str:
+    return f"events_{day:%Y%m%d}"
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
