@@ -1,9 +1,16 @@
 """Topics as the deploy makes them."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]  # as documented
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # as documented
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from millrace_harness.parts.endpoints import Endpoints
 from shared.adapters.kafka.topics import create_topics
@@ -35,6 +42,23 @@ async def test_a_topic_has_the_partitions_and_the_settings_that_were_asked_for(e
     assert {len(partition.replicas) for partition in described.partitions.values()} == {1}
     assert settings["min.insync.replicas"].value == "1"
     assert settings["retention.ms"].value == str(3 * 3_600_000)
+
+
+@pytest.mark.parts
+async def test_a_topic_that_is_there_gets_what_it_lacks_and_keeps_what_others_set(endpoints: Endpoints) -> None:
+    topic = wanted(1)
+    await create_topics(endpoints.kafka_bootstrap, [topic], replication=1)
+    admin = AdminClient({"bootstrap.servers": endpoints.kafka_bootstrap})
+    others = ConfigResource(ResourceType.TOPIC, topic.name)
+    others.add_incremental_config(ConfigEntry("segment.ms", "7200000", incremental_operation=AlterConfigOpType.SET))
+    admin.incremental_alter_configs([others])[others].result(10)
+    larger = replace(topic, retention_hours=5, max_record_bytes=2 * 1024 * 1024)
+    for _ in range(2):
+        assert await create_topics(endpoints.kafka_bootstrap, [larger], replication=1) == []
+    settings = admin.describe_configs([others])[others].result(10)
+    assert settings["max.message.bytes"].value == str(2 * 1024 * 1024)
+    assert settings["retention.ms"].value == str(5 * 3_600_000)
+    assert settings["segment.ms"].value == "7200000"
 
 
 @pytest.mark.parts

@@ -66,8 +66,8 @@ class Batch:
             batch_size=_MAX_BATCH_BYTES,
         )
 
-    def add(self, key: bytes, value: bytes, timestamp_ms: int) -> bool:
-        """Add a record, unless the batch is full. The first always fits."""
+    def add(self, key: bytes | None, value: bytes, timestamp_ms: int) -> bool:
+        """Add a record, unless the batch is full. The first always fits, however large: the topic's limit decides."""
         if self._builder.append(self.count, timestamp_ms, key, value, []) is None:
             return False
         self.count += 1
