@@ -3,6 +3,9 @@
 import logging
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy import Connection, make_url
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -24,6 +27,9 @@ _RETRY_AFTER_SECONDS = 2
 # that was rotated, a table that is not there yet. Waiting mends those, and no record is to blame for them.
 _REFUSED = ("22", "23", "54")
 
+# Of these, what no record can be blamed for: no partition takes it, or the one that did is being replaced.
+_NO_PARTITION = "23514"
+
 
 def is_away(error: BaseException) -> bool:
     """Whether `error` says that the database is away or unwell, rather than that it refuses what it was given."""
@@ -32,13 +38,37 @@ def is_away(error: BaseException) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate is None:
         return error.connection_invalidated or isinstance(error, InterfaceError | OperationalError)
-    return not str(sqlstate).startswith(_REFUSED)
+    return sqlstate == _NO_PARTITION or not str(sqlstate).startswith(_REFUSED)
+
+
+class _Quiet(PGDialect_asyncpg):
+    """asyncpg's dialect, asking a new connection nothing.
+
+    SQLAlchemy's own asks the first for the version, the schema, the isolation level and how strings are escaped, and
+    has asyncpg look up json and jsonb in the catalog on every one: seven round trips before the first statement, and a
+    proxy keeps a connection that reads the catalog for its client. Statements here are SQL as it stands, so nothing
+    depends on the answers. json and jsonb come as text.
+    """
+
+    supports_statement_cache = True
+
+    def initialize(self, connection: Connection) -> None:
+        self.server_version_info = (16,)
+        self.default_schema_name = "public"
+        self.default_isolation_level = "READ COMMITTED"
+        self._backslash_escapes = False
+
+    def on_connect(self) -> None:
+        return None
+
+
+registry.register("postgresql.quiet", __name__, _Quiet.__name__)
 
 
 class _Database:
     def __init__(self, url: str, *, application_name: str, isolation_level: str, command_seconds: float) -> None:
         self._engine: AsyncEngine = create_async_engine(
-            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            make_url(url).set(drivername="postgresql+quiet"),
             isolation_level=isolation_level,
             hide_parameters=True,  # an error's words go into logs
             # One environment serves one request at a time. No named statements: a pooler in transaction mode, and
