@@ -64,6 +64,7 @@ class Profile(_Frozen):
 
     `wheels` is the platform, in uv's words, whose compiled packages the functions carry. `api_id` pins the id of the
     API, which only LocalStack allows (None: AWS chooses). `keep_data` retains logs when the stack is deleted.
+    `max_poison_share`, 0 to 1: a partition stops where more than that of its last records can never be stored.
     `validated` has each synthesis check the template against CloudFormation's own schemas, which costs 2.5 s.
     """
 
@@ -75,6 +76,7 @@ class Profile(_Frozen):
     kafka_cluster_arn: str
     pollers: Pollers
     api_id: str | None
+    max_poison_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     validated: bool
     endpoints: Endpoints
 

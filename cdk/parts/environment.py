@@ -13,8 +13,8 @@ _TOLD = {
     "ingest": ("kafka_bootstrap", "redis_url", "database_read_url", "api_key_sha256"),
     "query": ("database_read_url", "redis_url", "api_key_sha256", "cursor_secret"),
     "manage": ("database_url", "redis_url", "api_key_sha256"),
-    "persist": ("database_url", "redis_url"),
     "bury": ("database_url",),
+    "persist": ("database_url", "redis_url", "kafka_bootstrap"),
     "drain": ("kafka_bootstrap", "redis_url"),
     "migrate": ("database_direct_url", "kafka_bootstrap", "kafka_replication"),
 }
@@ -26,6 +26,8 @@ _SPOOLING = ("ingest", "drain")
 def environment(function: Function, profile: Profile, *, spool_bucket: str) -> dict[str, str]:
     """The environment variables of `function`. A function that has no row in the table is a KeyError."""
     made = {"SPOOL_BUCKET": spool_bucket} if function.name in _SPOOLING else {}
+    if function.name == "persist":
+        made["MAX_POISON_SHARE"] = str(profile.max_poison_share)
     told = {field.upper(): str(getattr(profile.endpoints, field)) for field in _TOLD[function.name]}
     return {
         "POWERTOOLS_SERVICE_NAME": function.name,

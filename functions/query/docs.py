@@ -29,7 +29,7 @@ SCHEMAS: dict[str, Schema] = {
                     "type": "object",
                     "required": ["state", "at"],
                     "properties": {
-                        "state": {"type": "string", "enum": ["accepted", "spooled", "stored"]},
+                        "state": {"type": "string", "enum": ["accepted", "spooled", "redriven", "stored"]},
                         "at": _MOMENT,
                         "detail": {"type": "string"},
                     },

@@ -31,16 +31,36 @@ class EventLog(Protocol):
         ...
 
 
+class Refused(msgspec.Struct, frozen=True):
+    """Nothing was stored. Why storage refuses records for their own sake, by their places in the batch.
+
+    A reason names what is at fault and the refusal's code, and never repeats the record. The search may have to end
+    early: of the first `searched` records every one at fault is named, of the others some may be.
+    """
+
+    reasons: dict[int, str]
+    searched: int
+
+
 class EventStore(Protocol):
     """Where events are kept."""
 
-    async def store(self, records: Sequence[LogRecord]) -> list[Outcome]:
+    async def store(self, records: Sequence[LogRecord]) -> list[Outcome] | Refused:
         """Store a batch in one statement and one transaction, and answer for each record, in the order given.
 
-        `STORED` and `DUPLICATE` are durable when this returns. An event that is already there, or that stands twice in
-        the batch, is a `DUPLICATE`. A record that storage refuses for its own sake is `INVALID`, and its neighbours
-        are stored all the same. When storage is away, nothing of the batch is stored and every record is
-        `UNAVAILABLE`. Repeatable: storing a batch again changes nothing.
+        `STORED` and `DUPLICATE` are durable when this returns, and each event that is stored is counted once, in the
+        same transaction. An event that is already there, or that stands twice in the batch, is a `DUPLICATE`. When
+        storage is away, nothing of the batch is stored and every record is `UNAVAILABLE`. Where storage refuses records
+        for their own sake, nothing is stored either, and the answer is which. Repeatable: storing a batch again changes
+        nothing.
+        """
+        ...
+
+    async def examine(self, records: Sequence[LogRecord]) -> dict[int, str]:
+        """Which of `records` storage would refuse, and why, as far as a question shows it. Nothing is stored.
+
+        Raises:
+            Unavailable: storage is away.
         """
         ...
 

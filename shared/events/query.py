@@ -108,7 +108,8 @@ def _timeline(stored: StoredEvent) -> list[dict[str, Any]]:
     event, position = stored.event, stored.position
     accepted = {"state": "accepted", "at": event.received_at, "detail": f"position {position}"}
     spooled = [{"state": "spooled", "at": event.spooled_at}] if event.spooled_at else []
-    return [accepted, *spooled, {"state": "stored", "at": stored.stored_at}]
+    redriven = [{"state": "redriven", "at": event.redriven_at}] if event.redriven_at else []
+    return [accepted, *spooled, *redriven, {"state": "stored", "at": stored.stored_at}]
 
 
 def _fitting(rows: list[StoredEvent]) -> list[msgspec.Raw]:

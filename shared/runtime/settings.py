@@ -6,7 +6,7 @@ One class a function, named after it. A field's name in upper case is the variab
 
 import os
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 
@@ -54,10 +54,15 @@ class QuerySettings(Settings, frozen=True, kw_only=True):
 
 
 class PersistSettings(Settings, frozen=True, kw_only=True):
-    """Kafka in, PostgreSQL out; Redis tells those who wait."""
+    """Kafka in, PostgreSQL out, and dead letters back to Kafka; Redis tells those who wait.
+
+    A partition stops where more than `max_poison_share` (0 to 1) of its last records is poison. With 1 none ever does.
+    """
 
     database_url: str
     redis_url: str
+    kafka_bootstrap: str
+    max_poison_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
 
 
 class BurySettings(Settings, frozen=True, kw_only=True):

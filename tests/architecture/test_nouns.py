@@ -29,6 +29,7 @@ VALUES = {
     "DATABASE_DIRECT_URL": "postgresql://user:word@127.0.0.1:1/name",
     "KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "KAFKA_REPLICATION": "1",
+    "MAX_POISON_SHARE": "0.5",
     "REDIS_URL": "redis://127.0.0.1:1",
 }
 

@@ -94,6 +94,8 @@ async def test_an_event_is_read_as_it_was_stored(shelf: Shelf) -> None:
         data='{"b": [1.50, null, "\\u00e9", 12345678901234567890], "a": {}}',
         extensions={"text": "x", "yes": True, "number": -1},
         traceparent="00-trace",
+        spooled_at=MOMENT + timedelta(seconds=1),
+        redriven_at=MOMENT + timedelta(hours=1),
     )
     await shelf.put(event)
     (stored,) = await shelf.reader.by_id(shelf.tenant, event.id, None)

@@ -9,7 +9,8 @@ from shared.adapters.memory.events import MemoryEventStore
 from shared.adapters.postgres.engine import Writer
 from shared.adapters.postgres.store import PostgresEventStore
 from shared.events.model import Outcome
-from shared.events.ports import EventStore
+from shared.events.ports import EventStore, Refused
+from shared.kit.errors import Unavailable
 from tests.fixtures.events import MOMENT, a_record, an_event
 
 _NOBODY = "postgresql://millrace:nothing@127.0.0.1:1/millrace"  # a port that nothing listens on
@@ -76,6 +77,24 @@ async def test_one_event_sent_on_two_days_is_two_rows(store: EventStore) -> None
     assert await store.store([a_record(event) for event in days]) == [Outcome.STORED] * 2
 
 
+async def test_what_storage_refuses_is_named_and_nothing_is_stored(store: EventStore) -> None:
+    records = [a_record(offset=0), a_record(an_event("a\0b"), offset=1), a_record(an_event(subject="\0"), offset=2)]
+    found = await store.store(records)
+    assert isinstance(found, Refused)
+    assert list(found.reasons) == [1, 2]
+    assert found.searched == 3
+    assert not any("a\0b" in reason for reason in found.reasons.values())
+    assert await store.store(records[:1]) == [Outcome.STORED]
+
+
+async def test_what_would_be_refused_can_be_asked_without_storing_anything(store: EventStore) -> None:
+    records = [a_record(offset=0), a_record(an_event("a\0b"), offset=1)]
+    assert list(await store.examine(records)) == [1]
+    assert await store.examine(records[:1]) == {}
+    assert await store.examine([]) == {}
+    assert await store.store(records[:1]) == [Outcome.STORED]
+
+
 async def test_no_records_have_no_outcomes(store: EventStore) -> None:
     assert await store.store([]) == []
 
@@ -83,3 +102,5 @@ async def test_no_records_have_no_outcomes(store: EventStore) -> None:
 async def test_where_storage_is_away_every_record_is_unavailable(absent: EventStore) -> None:
     assert await absent.store([a_record(), a_record()]) == [Outcome.UNAVAILABLE] * 2
     assert await absent.store([]) == []
+    with pytest.raises(Unavailable):
+        await absent.examine([a_record()])

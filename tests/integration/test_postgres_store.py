@@ -1,6 +1,7 @@
 """The event store over a real database: what it isolates, what it survives, what it says on the wire."""
 
 import asyncio
+import random
 import re
 import time
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from shared.adapters.postgres.migrate import migrate
 from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.store import PostgresEventStore
 from shared.events.model import LogRecord, Outcome
-from shared.events.ports import EventFilter
+from shared.events.ports import Refused
 from tests.fixtures.events import MOMENT, a_record, an_event
 from tests.fixtures.network import gate
 from tests.fixtures.parts import Database, fresh_database
@@ -50,23 +51,62 @@ async def rows_of(database: Database, records: list[LogRecord]) -> dict[str, int
         await connection.close()
 
 
-@pytest.mark.parametrize("poison", ["1e131072", r'"\u0000"', r'{"\u0000": 1}', "not json", "[" * 20_000 + "]" * 20_000])
-async def test_a_record_that_storage_refuses_does_not_keep_its_neighbours_out(
+@pytest.mark.parametrize("poison", ["1e131072", r'"\u0000"', r'"\ud800"', r'{"\u0000": 1}', "not json"])
+async def test_what_storage_refuses_is_named_and_nothing_is_stored(
     store: PostgresEventStore, database: Database, poison: str
 ) -> None:
     records = [a_record(offset=number) for number in range(9)]
-    records[3] = a_record(an_event(data=poison))
-    outcomes = await store.store(records)
-    assert outcomes == [Outcome.STORED] * 3 + [Outcome.INVALID] + [Outcome.STORED] * 5
-    assert await store.store(records) == [Outcome.DUPLICATE] * 3 + [Outcome.INVALID] + [Outcome.DUPLICATE] * 5
-    assert await rows_of(database, records) == {
-        record.event.id: 1 for record in records if record.event.id != records[3].event.id
-    }
+    records[3] = a_record(an_event(data=poison), offset=3)
+    records[7] = a_record(an_event(subject="\0"), offset=7)
+    found = await store.store(records)
+    assert isinstance(found, Refused)
+    assert (set(found.reasons), found.searched) == ({3, 7}, 9)
+    assert re.fullmatch(r"Storage refuses its data \(22\w{3}\)\.", found.reasons[3])
+    assert found.reasons[7] == "Storage cannot hold U+0000 in its subject."
+    assert await store.examine(records) == found.reasons
+    assert await rows_of(database, records) == {}
 
 
-async def test_a_batch_of_nothing_but_poison_is_invalid_as_a_whole(store: PostgresEventStore) -> None:
-    records = [a_record(an_event(data="1e131072")) for _ in range(5)]
-    assert await store.store(records) == [Outcome.INVALID] * 5
+@pytest.mark.parametrize(
+    ("poison", "code"),
+    [({"data": "[" * 20_000 + "]" * 20_000}, "54001"), ({"type": random.Random(1).randbytes(9000).hex()}, "54000")],
+    ids=["too deep", "too long for an index"],
+)
+async def test_what_no_question_shows_is_found_by_trying(
+    store: PostgresEventStore, database: Database, poison: dict[str, str], code: str
+) -> None:
+    records = [a_record(offset=number) for number in range(50)]
+    for place in (0, 20, 21, 49):
+        records[place] = a_record(an_event(**poison), offset=place)
+    found = await store.store(records)
+    assert found == Refused({place: f"Storage refuses it ({code})." for place in (0, 20, 21, 49)}, 50)
+    assert await rows_of(database, records) == {}
+
+
+async def test_a_search_that_takes_too_long_ends_and_says_how_far_it_came(
+    store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No batch is large enough to take 5 s here.
+    monkeypatch.setattr("shared.adapters.postgres.store._SEARCH_SECONDS", 0.0)
+    records = [a_record(an_event(data="[" * 20_000 + "]" * 20_000))]
+    assert await store.store(records) == Refused({}, 0)
+
+
+async def test_a_batch_of_nothing_but_poison_is_refused_as_a_whole(store: PostgresEventStore) -> None:
+    found = await store.store([a_record(an_event(data="1e131072"), offset=number) for number in range(5)])
+    assert isinstance(found, Refused)
+    assert list(found.reasons) == list(range(5))
+
+
+async def test_a_record_for_which_there_is_no_partition_is_not_to_blame(endpoints: Endpoints) -> None:
+    with fresh_database(endpoints) as fresh:
+        connection = await asyncpg.connect(fresh.direct, timeout=5)
+        await connection.execute("DROP TABLE events_default")
+        await connection.close()
+        writer = Writer(fresh.writer, application_name="integration")
+        record = a_record(an_event(received_at=MOMENT + timedelta(days=400)))
+        assert await PostgresEventStore(writer).store([record]) == [Outcome.UNAVAILABLE]
+        await writer.close()
 
 
 async def test_two_stores_of_one_batch_at_once_leave_one_row_each(database: Database) -> None:
@@ -76,7 +116,10 @@ async def test_two_stores_of_one_batch_at_once_leave_one_row_each(database: Data
     answers = await asyncio.gather(
         PostgresEventStore(writers[0]).store(records), PostgresEventStore(writers[1]).store(records[::-1])
     )
-    for one, other in zip(answers[0], answers[1][::-1], strict=True):
+    one_answer, other_answer = answers
+    assert isinstance(one_answer, list)
+    assert isinstance(other_answer, list)
+    for one, other in zip(one_answer, other_answer[::-1], strict=True):
         assert {one, other} == {Outcome.STORED, Outcome.DUPLICATE}
     assert set((await rows_of(database, records)).values()) == {1}
     for writer in writers:
@@ -148,23 +191,3 @@ async def test_the_replica_cannot_be_written_to(database: Database) -> None:
     wrong = Writer(database.reader, application_name="integration")
     assert await PostgresEventStore(wrong).store([a_record()]) == [Outcome.UNAVAILABLE]
     await wrong.close()
-
-
-async def test_nothing_on_the_wire_would_pin_a_connection_of_a_proxy(database: Database) -> None:
-    # RDS Proxy user guide, "Avoiding pinning": SET, PREPARE, DISCARD, temporary objects, statements over 16 KB.
-    scheme, address, name = re.fullmatch(r"(.*@)(.*)(/.*)", database.writer).groups()  # type: ignore[union-attr]
-    async with gate(address, is_open=True) as wire:
-        writer = Writer(f"{scheme}{wire.address}{name}", application_name="integration")
-        reader = Reader(f"{scheme}{wire.address}{name}", application_name="integration")
-        assert await PostgresEventStore(writer).store([a_record(), a_record()]) == [Outcome.STORED] * 2
-        where = EventFilter(type="test.made", since=MOMENT, until=MOMENT + timedelta(days=1))
-        assert await PostgresEventReader(reader).page("tests", where, after=None, limit=5, descending=True)
-        await writer.close()
-        await reader.close()
-    assert b"INSERT INTO events" in wire.heard
-    assert b"FROM events WHERE" in wire.heard
-    pinning = re.compile(
-        rb"\b(SET|RESET|PREPARE|EXECUTE|DEALLOCATE|DISCARD|LISTEN|DECLARE|TEMP|TEMPORARY)\b|set_config|advisory|__asyncpg",
-        re.IGNORECASE,
-    )
-    assert pinning.findall(bytes(wire.heard)) == []

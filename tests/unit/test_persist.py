@@ -1,83 +1,146 @@
 """A batch of records is stored, with an outcome for each."""
 
-from shared.adapters.memory.admission import MemoryWaiters
-from shared.adapters.memory.events import MemoryEventStore
 from shared.events.envelope import encode
-from shared.events.model import Event, Outcome, Position, RawRecord
-from shared.events.persist import Persist
+from shared.events.model import Outcome, Position
 from shared.events.ports import EventFilter
 from tests.fixtures.events import an_event
+from tests.fixtures.persist import PersistRoom, raw
 
-
-def raw(value: Event | bytes | None, offset: int = 0, partition: int = 0) -> RawRecord:
-    return RawRecord("events", partition, offset, encode(value) if isinstance(value, Event) else value)
-
-
-async def persisted(*records: RawRecord) -> list[Outcome]:
-    return await Persist(MemoryEventStore(), MemoryWaiters())(records)
+STORED, DUPLICATE, INVALID, UNAVAILABLE = Outcome.STORED, Outcome.DUPLICATE, Outcome.INVALID, Outcome.UNAVAILABLE
 
 
 async def test_outcomes_stand_in_the_order_of_their_records() -> None:
     event = an_event()
     records = [raw(b"junk"), raw(event, 1), raw(None, 2), raw(an_event(), 3), raw(event, 4), raw(b"{}", 5)]
-    assert await Persist(MemoryEventStore(), MemoryWaiters())(records) == [
-        Outcome.INVALID,
-        Outcome.STORED,
-        Outcome.INVALID,
-        Outcome.STORED,
-        Outcome.DUPLICATE,
-        Outcome.INVALID,
-    ]
+    outcomes = await PersistRoom().persist(records)
+    assert outcomes == [INVALID, STORED, INVALID, STORED, DUPLICATE, INVALID]
 
 
 async def test_bytes_that_are_not_utf8_do_not_keep_their_neighbours_from_being_stored() -> None:
     broken = encode(an_event(data='"here"')).replace(b"here", b"\xff")
-    assert await Persist(MemoryEventStore(), MemoryWaiters())([raw(broken), raw(an_event(), 1)]) == [
-        Outcome.INVALID,
-        Outcome.STORED,
-    ]
+    assert await PersistRoom().persist([raw(broken), raw(an_event(), 1)]) == [INVALID, STORED]
 
 
 async def test_an_event_is_stored_with_its_place_in_the_log() -> None:
-    store = MemoryEventStore()
-    await Persist(store, MemoryWaiters())([raw(an_event(), offset=17, partition=3)])
-    (stored,) = await store.page("tests", EventFilter(), after=None, limit=10, descending=True)
+    room = PersistRoom()
+    await room.persist([raw(an_event(), offset=17, partition=3)])
+    (stored,) = await room.store.page("tests", EventFilter(), after=None, limit=10, descending=True)
     assert stored.position == Position(3, 17)
 
 
 async def test_a_batch_again_is_all_duplicates() -> None:
-    persist = Persist(MemoryEventStore(), MemoryWaiters())
+    room = PersistRoom()
     records = [raw(an_event(), number) for number in range(3)]
-    assert await persist(records) == [Outcome.STORED] * 3
-    assert await persist(records) == [Outcome.DUPLICATE] * 3
+    assert await room.persist(records) == [STORED] * 3
+    assert await room.persist(records) == [DUPLICATE] * 3
 
 
-async def test_where_storage_is_away_only_the_unreadable_are_invalid() -> None:
-    store = MemoryEventStore()
-    store.away = True
-    assert await Persist(store, MemoryWaiters())([raw(an_event()), raw(None, 1)]) == [
-        Outcome.UNAVAILABLE,
-        Outcome.INVALID,
-    ]
+async def test_where_storage_is_away_nothing_is_done_and_nothing_is_buried() -> None:
+    room = PersistRoom()
+    room.store.away = True
+    records = [raw(b"junk"), raw(an_event(), 1), raw(None, 2), raw(b"junk", 0, partition=1)]
+    assert await room.persist(records) == [UNAVAILABLE] * 4
+    assert room.dead.letters == []
 
 
 async def test_an_empty_batch_has_no_outcomes() -> None:
-    assert await Persist(MemoryEventStore(), MemoryWaiters())([]) == []
+    assert await PersistRoom().persist([]) == []
 
 
 async def test_those_who_wait_are_told_of_what_is_stored_and_of_what_was() -> None:
-    waiters = MemoryWaiters()
+    room = PersistRoom()
     awaited, other = an_event(waiter="w"), an_event()
-    persist = Persist(MemoryEventStore(), waiters)
-    await persist([raw(awaited), raw(other, 1), raw(None, 2)])
-    assert waiters.told == {"w": {awaited.key}}
-    waiters.told.clear()
-    await persist([raw(awaited)])
-    assert waiters.told == {"w": {awaited.key}}
+    await room.persist([raw(awaited), raw(other, 1), raw(None, 2)])
+    assert room.waiters.told == {"w": {awaited.key}}
+    room.waiters.told.clear()
+    await room.persist([raw(awaited)])
+    assert room.waiters.told == {"w": {awaited.key}}
 
 
 async def test_nobody_is_told_while_storage_is_away() -> None:
-    store, waiters = MemoryEventStore(), MemoryWaiters()
-    store.away = True
-    await Persist(store, waiters)([raw(an_event(waiter="w"))])
-    assert waiters.told == {}
+    room = PersistRoom()
+    room.store.away = True
+    await room.persist([raw(an_event(waiter="w"))])
+    assert room.waiters.told == {}
+
+
+async def test_nobody_is_told_of_an_event_that_was_buried() -> None:
+    room = PersistRoom()
+    assert await room.persist([raw(an_event("\0", waiter="w")), raw(an_event(), 1)]) == [INVALID, STORED]
+    assert room.waiters.told == {}
+
+
+async def test_what_storage_refuses_is_buried_and_its_neighbours_are_stored_in_the_same_pass() -> None:
+    room = PersistRoom()
+    records = [raw(an_event(), 0), raw(an_event("\0"), 1), raw(an_event(), 2), raw(an_event(subject="\0"), 3)]
+    assert await room.persist(records) == [STORED, INVALID, STORED, INVALID]
+    assert [(letter.offset, letter.code) for letter in room.dead.letters] == [
+        (1, "refused_by_storage"),
+        (3, "refused_by_storage"),
+    ]
+
+
+async def test_a_buried_record_comes_again_as_the_same_letter() -> None:
+    room = PersistRoom()
+    records = [raw(b"junk"), raw(an_event("\0"), 1)]
+    assert await room.persist(records) == await room.persist(records) == [INVALID] * 2
+    assert len({letter.id for letter in room.dead.letters}) == 2
+
+
+async def test_a_letter_that_is_not_acknowledged_cuts_its_partition_there() -> None:
+    room = PersistRoom()
+    room.dead.away = True
+    records = [raw(an_event(), 0), raw(b"junk", 1), raw(an_event(waiter="w"), 2), raw(an_event(), 7, partition=1)]
+    assert await room.persist(records) == [STORED, UNAVAILABLE, UNAVAILABLE, STORED]
+    assert room.waiters.told == {}
+    room.dead.away = False
+    assert await room.persist(records) == [DUPLICATE, INVALID, STORED, DUPLICATE]
+
+
+async def test_nothing_is_reported_as_buried_behind_a_letter_that_was_not_acknowledged() -> None:
+    room = PersistRoom()
+    room.dead.room = 1
+    assert await room.persist([raw(b"a", 0), raw(b"b", 1), raw(b"c", 2)]) == [INVALID, UNAVAILABLE, UNAVAILABLE]
+
+
+async def test_where_storage_goes_away_meanwhile_nothing_is_reported_behind_what_waits() -> None:
+    room = PersistRoom()
+    examine = room.store.examine
+
+    async def last_answer(records: list[object]) -> dict[int, str]:
+        reasons = await examine(records)  # type: ignore[arg-type]
+        room.store.away = True
+        return reasons
+
+    room.store.examine = last_answer  # type: ignore[method-assign,assignment]  # no other way to go away in between
+    records = [raw(b"junk", 0), raw(an_event(), 1), raw(b"junk", 2), raw(b"junk", 9, partition=1)]
+    assert await room.persist(records) == [INVALID, UNAVAILABLE, UNAVAILABLE, INVALID]
+
+
+async def test_a_partition_of_which_too_much_is_poison_stops_and_the_others_go_on() -> None:
+    room = PersistRoom()
+    records = [raw(b"junk" if number % 3 else an_event(), number) for number in range(60)]
+    others = [raw(an_event(), number, partition=1) for number in range(5)]
+    outcomes = await room.persist(records + others)
+    stop = outcomes.index(UNAVAILABLE)
+    assert records[stop].value == b"junk"
+    assert len(room.dead.letters) == 19  # 20 poison records make a share
+    assert outcomes[stop:60] == [UNAVAILABLE] * (60 - stop)
+    assert outcomes[60:] == [STORED] * 5
+    assert await room.persist(records[stop:]) == [UNAVAILABLE] * (60 - stop)
+    assert len(room.dead.letters) == 19
+
+
+async def test_what_storage_refuses_counts_as_poison_and_none_of_it_is_buried_behind_the_stop() -> None:
+    room = PersistRoom()
+    records = [raw((b"junk", an_event("\0"), an_event())[number % 3], number) for number in range(60)]
+    outcomes = await room.persist(records)
+    stop = outcomes.index(UNAVAILABLE)
+    assert {letter.offset for letter in room.dead.letters} == {n for n in range(stop) if n % 3 < 2}
+    assert len(room.dead.letters) == 19
+
+
+async def test_with_a_share_of_one_no_partition_ever_stops() -> None:
+    room = PersistRoom(max_poison_share=1.0)
+    assert await room.persist([raw(b"junk", number) for number in range(200)]) == [INVALID] * 200
+    assert len(room.dead.letters) == 200

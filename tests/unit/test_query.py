@@ -77,6 +77,13 @@ async def test_an_event_is_told_with_its_place_and_timeline(room: Room) -> None:
     }
 
 
+async def test_an_event_that_was_a_dead_letter_says_when_it_was_redriven(room: Room) -> None:
+    await room.hold(an_event("1", redriven_at=MOMENT))
+    told = await room.event("1")
+    assert [entry["state"] for entry in told["timeline"]] == ["accepted", "redriven", "stored"]
+    assert told["timeline"][1] == {"state": "redriven", "at": "2026-03-04T05:06:07.000089Z"}
+
+
 async def test_null_data_is_told_and_no_data_is_not(room: Room) -> None:
     await room.hold(
         an_event("null", data="null"), an_event("none", data=NO_DATA), an_event("64", data=NO_DATA, data_base64="aGk=")

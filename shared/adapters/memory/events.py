@@ -1,10 +1,11 @@
 """The event ports in memory: for tests, and as the plainest reading of each promise."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC
 
 from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome, Position, StoredEvent
-from shared.events.ports import EventFilter, Keyset
+from shared.events.ports import EventFilter, Keyset, Refused
 from shared.kit.clock import Clock, SystemClock
 from shared.kit.errors import Unavailable
 
@@ -44,17 +45,32 @@ class MemoryEventLog:
 
 
 class MemoryEventStore:
-    """An EventStore and an EventReader over one dictionary. Set `away` to have it answer as an absent database does."""
+    """An EventStore and an EventReader over one dictionary. Set `away` to have it answer as an absent database does.
+
+    It refuses what has U+0000 in its attributes. `counts` has the events of each minute, tenant, type and partition.
+    """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._rows: dict[tuple[object, ...], StoredEvent] = {}
+        self.counts: Counter[tuple[object, ...]] = Counter()
         self._clock = clock or SystemClock()
         self.away = False
 
-    async def store(self, records: Sequence[LogRecord]) -> list[Outcome]:
+    async def store(self, records: Sequence[LogRecord]) -> list[Outcome] | Refused:
         if self.away:
             return [Outcome.UNAVAILABLE] * len(records)
+        if reasons := await self.examine(records):
+            return Refused(reasons, len(records))
         return [self._store(record) for record in records]
+
+    async def examine(self, records: Sequence[LogRecord]) -> dict[int, str]:
+        self._require()
+        return {
+            place: f"Storage cannot hold U+0000 in its {name}."
+            for place, record in enumerate(records)
+            for name in ("tenant", "principal", "id", "source", "type", "subject", "partition_key")
+            if "\0" in (getattr(record.event, name) or "")
+        }
 
     async def by_id(self, tenant: str, id_: str, source: str | None) -> list[StoredEvent]:
         self._require()
@@ -85,6 +101,8 @@ class MemoryEventStore:
         if identity in self._rows:
             return Outcome.DUPLICATE
         self._rows[identity] = StoredEvent(record.event, record.position, self._clock.now())
+        minute = record.event.received_at.astimezone(UTC).replace(second=0, microsecond=0)
+        self.counts[minute, record.event.tenant, record.event.type, record.position.partition] += 1
         return Outcome.STORED
 
 

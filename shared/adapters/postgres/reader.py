@@ -16,7 +16,7 @@ from shared.events.ports import EventFilter, Keyset
 _MOST_CANDIDATES = 10
 _COLUMNS = """key, tenant, principal, id, source, type, partition_key, received_at, subject, "time", datacontenttype,
 dataschema, data::text AS data, data_base64, extensions::text AS extensions, traceparent, "partition", "offset",
-stored_at, spooled_at"""
+stored_at, spooled_at, redriven_at"""
 
 
 class PostgresEventReader:
@@ -91,5 +91,6 @@ def _stored(row: Row[Any]) -> StoredEvent:
         extensions=msgspec.json.decode(row.extensions),
         traceparent=row.traceparent,
         spooled_at=row.spooled_at,
+        redriven_at=row.redriven_at,
     )
     return StoredEvent(event, Position(row.partition, row.offset), row.stored_at)
