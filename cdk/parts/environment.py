@@ -12,9 +12,9 @@ NAMESPACE = "Millrace"
 _TOLD = {
     "ingest": ("kafka_bootstrap", "redis_url", "database_read_url", "api_key_sha256"),
     "query": ("database_read_url", "redis_url", "api_key_sha256", "cursor_secret"),
-    "manage": ("database_url", "redis_url", "api_key_sha256"),
-    "bury": ("database_url",),
+    "manage": ("database_url", "redis_url", "api_key_sha256", "cursor_secret"),
     "persist": ("database_url", "redis_url", "kafka_bootstrap"),
+    "bury": ("database_url",),
     "drain": ("kafka_bootstrap", "redis_url"),
     "migrate": ("database_direct_url", "kafka_bootstrap", "kafka_replication"),
 }

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from shared.access.development_key import DevelopmentKey
 from shared.access.ports import Authenticator
+from shared.adapters.postgres.deadletters import PostgresDeadLetterStore
 from shared.adapters.postgres.engine import Writer
 from shared.adapters.postgres.eventtypes import PostgresTypeStore
 from shared.adapters.redis.connection import RedisConnection
 from shared.adapters.redis.snapshots import RedisSnapshots
+from shared.deadletters.letters import Letters
 from shared.eventtypes.registry import Registry
 from shared.kit.clock import SystemClock
+from shared.kit.cursor import CursorSigner
 from shared.runtime.settings import ManageSettings
 
 
@@ -19,10 +22,16 @@ class Parts:
 
     access: Authenticator
     registry: Registry
+    letters: Letters
 
 
 def wire(settings: ManageSettings) -> Parts:
     """The room over the writer. Nothing connects before the first request."""
-    store = PostgresTypeStore(Writer(settings.database_url, application_name="manage"))
+    writer = Writer(settings.database_url, application_name="manage")
     snapshots = RedisSnapshots(RedisConnection(settings.redis_url, client_name="manage"))
-    return Parts(DevelopmentKey(settings.api_key_sha256), Registry(store, snapshots, SystemClock()))
+    clock = SystemClock()
+    return Parts(
+        DevelopmentKey(settings.api_key_sha256),
+        Registry(PostgresTypeStore(writer), snapshots, clock),
+        Letters(PostgresDeadLetterStore(writer), CursorSigner(settings.cursor_secret), clock),
+    )

@@ -81,7 +81,7 @@ class ListedLetter(Named, frozen=True, kw_only=True):
     buried_at: datetime
     size: int
     state: State = State.DEAD
-    edits: int = 0
+    edits: int = msgspec.field(default=0, name="edit_count")
     settled_at: datetime | None = None
     settled_by: UUID | None = None
 
@@ -106,6 +106,34 @@ class StoredLetter(Named, frozen=True, kw_only=True):
     def value(self) -> bytes | None:
         """What is redriven."""
         return self.edited if self.edits else self.letter.value
+
+    @property
+    def listed(self) -> ListedLetter:
+        """The letter as it stands in a list."""
+        letter = self.letter
+        return ListedLetter(
+            id=letter.id,
+            tenant=letter.tenant,
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            timestamp_ms=letter.timestamp_ms,
+            code=letter.code,
+            reason=letter.reason,
+            attempts=letter.attempts,
+            traceparent=letter.traceparent,
+            dead_at=letter.dead_at,
+            buried_at=self.buried_at,
+            size=len(self.value or b""),
+            state=self.state,
+            edits=len(self.edits),
+            settled_at=self.settled_at,
+            settled_by=self.settled_by,
+            event_id=self.event_id,
+            source=self.source,
+            type=self.type,
+            subject=self.subject,
+        )
 
 
 class LetterFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

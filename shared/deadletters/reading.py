@@ -11,9 +11,10 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events.limits import YEARS
+from shared.events.limits import MAX_EXTENSIONS, YEARS
 from shared.events.model import Moment
 
+_LONGEST_NAME = 255
 _STORABLE = r"\A[^\x00]*\Z"
 Short = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=_STORABLE)]
 Long = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=_STORABLE)]
@@ -47,11 +48,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def storable_extensions(self) -> dict[str, str | int | bool]:
-        """The extension attributes, each where it can be read."""
-        found = {}
+        """The extension attributes, each where it can be read, and no more than an event may have."""
+        found: dict[str, str | int | bool] = {}
         for name, raw in (self.extensions or {}).items():
             with suppress(*_UNREADABLE):
-                if "\0" not in name:
+                if "\0" not in name and len(name) <= _LONGEST_NAME and len(found) < MAX_EXTENSIONS:
                     found[name] = _EXTENSION.decode(raw)
         return found
 

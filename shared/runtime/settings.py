@@ -77,6 +77,7 @@ class ManageSettings(Settings, frozen=True, kw_only=True):
     database_url: str
     redis_url: str
     api_key_sha256: str
+    cursor_secret: str
 
 
 class DrainSettings(Settings, frozen=True, kw_only=True):

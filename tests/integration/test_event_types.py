@@ -15,8 +15,6 @@ from redis.asyncio import Redis
 
 from functions.ingest.routes import routes as ingest_routes
 from functions.ingest.wiring import Parts as IngestParts
-from functions.manage.routes import routes as manage_routes
-from functions.manage.wiring import Parts as ManageParts
 from millrace_harness.parts.endpoints import Endpoints
 from shared.access.development_key import DevelopmentKey
 from shared.adapters.memory.admission import MemoryAdmission, MemoryWaiters
@@ -33,7 +31,7 @@ from shared.eventtypes.registry import Registry
 from shared.eventtypes.rules import FRESH_SECONDS, CachedRules
 from shared.kit.clock import SystemClock
 from shared.runtime.http import create_app
-from tests.fixtures.doors import KEY, client_of
+from tests.fixtures.doors import KEY, ManageDoor, client_of
 from tests.fixtures.network import gate
 from tests.fixtures.parts import Database
 from tests.fixtures.types import a_version
@@ -81,7 +79,7 @@ async def room(endpoints: Endpoints, database: Database) -> AsyncIterator[Room]:
     log = MemoryEventLog()
     admission = MemoryAdmission()
     ingest = Ingest(SpoolingLog(log, MemorySpool(), admission, clock), rules, admission, MemoryWaiters(), clock)
-    manage_app = create_app(manage_routes(ManageParts(access, registry)))
+    manage_app = ManageDoor(access=access, registry=registry).app
     ingest_app = create_app(ingest_routes(IngestParts(access, log, ingest, MemoryAnswers(), clock)))
     async with client_of(manage_app, key=KEY) as to_manage, client_of(ingest_app, key=KEY) as to_ingest:
         yield Room(tenant, to_manage, to_ingest, registry, snapshots, rules)
@@ -139,7 +137,7 @@ async def test_of_many_changes_at_once_none_is_lost_and_no_number_is_left_out(
     access = access_of(room.tenant)
 
     async def change(number: int) -> tuple[int, int]:
-        app = create_app(manage_routes(ManageParts(access, registries[number % 4])))
+        app = ManageDoor(access=access, registry=registries[number % 4]).app
         async with client_of(app) as client:
             body = {"schema": {"maximum": number}, "compatibility": "none"}
             response = await client.put("/v1/event-types/order.placed", json=body)

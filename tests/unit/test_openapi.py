@@ -9,9 +9,12 @@ from jsonschema_rs import Draft202012Validator
 
 from functions.catalog import FUNCTIONS, Http
 from functions.openapi import FILE, written
+from shared.deadletters.model import NewLetter
+from shared.events.envelope import encode
 from shared.runtime.http import create_app
 from tests.fixtures.doors import IngestDoor, ManageDoor, QueryDoor, client_of
 from tests.fixtures.events import a_record, an_event
+from tests.fixtures.letters import a_new_letter
 
 DOCUMENT = json.loads(written())
 OPERATIONS = [(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods]
@@ -30,9 +33,15 @@ ANSWERS = [
 ]
 
 
-def whole() -> FastAPI:
+def whole(manage: ManageDoor | None = None) -> FastAPI:
     """All HTTP functions behind one door, as API Gateway puts them."""
-    return create_app(IngestDoor().router, ManageDoor().router, QueryDoor().router)
+    return create_app(IngestDoor().router, (manage or ManageDoor()).router, QueryDoor().router)
+
+
+async def manage_with(*letters: NewLetter) -> ManageDoor:
+    door = ManageDoor()
+    await door.letters.bury(letters)
+    return door
 
 
 def valid(schema: dict[str, Any], value: object) -> bool:
@@ -75,8 +84,9 @@ def test_the_example_of_an_answer_fits_its_schema(media_type: str, content: dict
 async def test_the_example_of_a_body_is_taken(method: str, path: str, media_type: str, example: Any) -> None:
     described = DOCUMENT["paths"][path][method.lower()]
     sent = example.encode() if isinstance(example, str) else json.dumps(example).encode()
-    async with client_of(whole()) as client:
-        target = path.replace("{type}", "order.placed")
+    letter = a_new_letter()
+    async with client_of(whole(await manage_with(letter))) as client:
+        target = path.replace("{type}", "order.placed").replace("{id}", str(letter.letter.id))
         if target.endswith("/check"):
             await client.put("/v1/event-types/order.placed", content=sent)
         response = await client.request(method, target, content=sent, headers={"content-type": media_type})
@@ -100,6 +110,20 @@ async def test_an_event_that_is_read_back_is_as_described() -> None:
         event, page = await client.get("/v1/events/order-1"), await client.get("/v1/events")
     assert valid({"$ref": "#/components/schemas/StoredEvent"}, event.json())
     assert valid({"$ref": "#/components/schemas/Page"}, page.json())
+
+
+async def test_a_letter_that_is_read_and_edited_is_as_described() -> None:
+    stored = a_new_letter(value=encode(an_event()))
+    async with client_of(whole(await manage_with(stored, a_new_letter(value=b"\xff", tenant=None)))) as client:
+        page = (await client.get("/v1/dead-letters")).json()
+        assert valid({"$ref": "#/components/schemas/LetterPage"}, page)
+        assert len(page["letters"]) == 2
+        edit = {"event": {"type": "t", "data": 1}, "why": "w"}
+        for each in page["letters"]:
+            path = f"/v1/dead-letters/{each['id']}"
+            letters = [await client.get(path), await client.patch(path, json=edit), await client.get(path)]
+            assert [letter.status_code for letter in letters] == [200] * 3
+            assert all(valid({"$ref": "#/components/schemas/Letter"}, letter.json()) for letter in letters)
 
 
 async def test_the_document_is_served_without_a_key() -> None:

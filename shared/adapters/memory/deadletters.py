@@ -52,7 +52,7 @@ class MemoryDeadLetterStore:
         if after is not None:
             edge = (after.dead_at, after.id)
             found = [each for each in found if (_order(each) < edge if descending else _order(each) > edge)]
-        return [_listed(each) for each in found[:limit]]
+        return [each.listed for each in found[:limit]]
 
     async def some(self, scope: Scope, ids: Sequence[UUID]) -> list[StoredLetter]:
         found = [await self.get(scope, each) for each in set(ids)]
@@ -142,30 +142,3 @@ def _is_seen(scope: Scope, stored: StoredLetter) -> bool:
 
 def _order(stored: StoredLetter) -> tuple[datetime, UUID]:
     return (stored.letter.dead_at.astimezone(UTC), stored.letter.id)
-
-
-def _listed(stored: StoredLetter) -> ListedLetter:
-    letter = stored.letter
-    return ListedLetter(
-        id=letter.id,
-        tenant=letter.tenant,
-        topic=letter.topic,
-        partition=letter.partition,
-        offset=letter.offset,
-        timestamp_ms=letter.timestamp_ms,
-        code=letter.code,
-        reason=letter.reason,
-        attempts=letter.attempts,
-        traceparent=letter.traceparent,
-        dead_at=letter.dead_at,
-        buried_at=stored.buried_at,
-        size=len(stored.value or b""),
-        edits=len(stored.edits),
-        state=stored.state,
-        settled_at=stored.settled_at,
-        settled_by=stored.settled_by,
-        event_id=stored.event_id,
-        source=stored.source,
-        type=stored.type,
-        subject=stored.subject,
-    )
