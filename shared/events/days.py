@@ -48,8 +48,8 @@ class EventDays(Protocol):
     """Storage by day: a place for each, and one more for events of a day that has none.
 
     What is asked here can be repeated, and may be killed anywhere: a method's work is done as a whole or not at all.
-    A place that is made, moved into or given up is locked for a moment: those who store wait for it, at most 2 s, and
-    readers see every event once, before and after.
+    What makes a place, moves into it or gives it up locks out those who store for as long, and waits for a lock 0.5 s
+    at most; readers see every event once, before and after.
     """
 
     async def days(self) -> list[date]:
@@ -64,7 +64,7 @@ class EventDays(Protocol):
         """Make the place of a day, unless it is there, and say how many strays were moved into it.
 
         Raises:
-            Unavailable: a lock was not given within 2 s. Nothing was changed.
+            Unavailable: a lock was not given soon. Nothing was changed.
         """
         ...
 
@@ -77,10 +77,10 @@ class EventDays(Protocol):
         ...
 
     async def give_up(self, day: date, kept: Kept, today: date) -> bool:
-        """Give up the place of a day, unless an event in it is needed, and say whether.
+        """Give up the place of a day and what was counted of it, unless an event in it is needed, and say whether.
 
         Raises:
-            Unavailable: a lock was not given within 2 s. Nothing was changed.
+            Unavailable: a lock was not given soon. Nothing was changed.
         """
         ...
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.adapters.postgres.days import PostgresDays
+from shared.adapters.postgres.days import LOCK_SECONDS, PostgresDays
 from shared.adapters.postgres.direct import alone, connected, is_locked, patience
 from shared.events.days import days_around
 from shared.kit.errors import Unavailable
@@ -18,7 +18,7 @@ from shared.kit.errors import Unavailable
 _TURN_SECONDS = 60
 # What waits for a table's lock makes all wait that come after it. So a revision waits shortly, and comes again: a
 # batch that holds the table is done in a fraction of it, and what waits behind is not noticed by anybody.
-_LOCK_SECONDS = 2
+_REVISION_SECONDS = 2
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 1.0
 
@@ -39,6 +39,8 @@ async def migrate(database_direct_url: str, *, today: date, to: str = "head") ->
         alone(connection, wait_seconds=_TURN_SECONDS),
     ):
         await _upgrade(connection, to)
+        await patience(connection, LOCK_SECONDS)
+        await connection.commit()
         days = PostgresDays(connection)
         for day in days_around(today):
             try:
@@ -52,7 +54,7 @@ async def migrate(database_direct_url: str, *, today: date, to: str = "head") ->
 
 async def _upgrade(connection: AsyncConnection, revision: str) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
-        await patience(connection, _LOCK_SECONDS)
+        await patience(connection, _REVISION_SECONDS)
         await connection.commit()
         try:
             await connection.run_sync(_run, revision)
@@ -61,7 +63,7 @@ async def _upgrade(connection: AsyncConnection, revision: str) -> None:
                 raise
             await connection.rollback()
             if attempt == _ATTEMPTS:
-                raise Unavailable(f"A table was locked, {_ATTEMPTS} times for {_LOCK_SECONDS} s.") from error
+                raise Unavailable(f"A table was locked, {_ATTEMPTS} times for {_REVISION_SECONDS} s.") from error
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             await connection.commit()
