@@ -12,6 +12,8 @@ from shared.adapters.redis.scripts import Script
 from shared.kit.idle import Idle
 from tests.fixtures.network import gate
 from tests.fixtures.valkey import Line, OwnValkey, line, own_valkey
+from tests.fixtures.wires import Wire
+from tests.fixtures.wires import wire as listening_wire
 
 _SLACK_SECONDS = 2.0  # for a machine that has other things to do: what is told apart is a bound from a hang
 _PATIENCE_SECONDS = 1.0  # five times the usual bound, for the same reason
@@ -88,6 +90,18 @@ async def test_a_lost_answer_is_asked_for_once_more(connection: RedisConnection,
     await connection.run(_COUNT, ["lost"], [])
     wire.losing = True
     assert await connection.run(_COUNT, ["lost"], []) == 3  # done twice: what is asked must be repeatable
+
+
+async def test_a_connection_that_was_reset_while_the_loop_had_other_work_costs_no_error(valkey: OwnValkey) -> None:
+    async with listening_wire(Wire(valkey.address)) as between:
+        connection = RedisConnection(
+            f"redis://{between.address}", client_name="integration", bound_seconds=_PATIENCE_SECONDS
+        )
+        assert await connection.run(_COUNT, ["reset"], []) == 1
+        between.cut()
+        await asyncio.sleep(0.1)  # until the loop has heard of it
+        assert await connection.run(_COUNT, ["reset"], []) == 2
+        await connection.close()
 
 
 async def test_a_late_answer_is_not_taken_for_that_of_the_next_question(

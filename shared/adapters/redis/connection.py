@@ -120,7 +120,9 @@ class RedisConnection:
     async def _twice[T](self, command: Callable[[Redis], Awaitable[T]]) -> T:
         try:
             return await command(self._redis)
-        except (Disconnected, OSError):  # redis-py has closed what it used; the next command opens it anew
+        except (Disconnected, OSError, AttributeError):
+            # redis-py has closed what it used; the next command opens it anew. A connection that was reset while the
+            # loop had other work is an AttributeError: asyncio's `writelines` does not look whether it is still there.
             await self._drop_pipelines()
             return await command(self._redis)
 
