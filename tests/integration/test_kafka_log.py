@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -55,15 +56,21 @@ async def test_every_event_lies_where_its_answer_says(log: KafkaEventLog, endpoi
     assert [decode(found[place].value).id for place in places] == [event.id for event in events]
 
 
-async def test_a_record_has_its_key_and_time_and_no_headers(
-    log: KafkaEventLog, endpoints: Endpoints, topic: Topic
-) -> None:
+async def test_a_record_has_its_key_and_no_headers(log: KafkaEventLog, endpoints: Endpoints, topic: Topic) -> None:
     event = an_event(partition_key="customer-1")
     (place,) = await positions(log, event)
     record = (await records(endpoints, topic))[place]
     assert record.key == b"tests/customer-1"
-    assert record.timestamp == int(event.received_at.timestamp() * 1000)
     assert record.headers == ()
+
+
+async def test_an_event_of_long_ago_is_a_record_of_now_so_that_retention_does_not_take_it_unread(
+    log: KafkaEventLog, endpoints: Endpoints, topic: Topic
+) -> None:
+    begun = time.time_ns() // 1_000_000
+    (place,) = await positions(log, an_event(received_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    record = (await records(endpoints, topic))[place]
+    assert begun <= record.timestamp <= time.time_ns() // 1_000_000
 
 
 async def test_a_batch_of_a_thousand_is_appended_in_order(

@@ -19,4 +19,4 @@ class KafkaDeadLetterLog(Sender):
 
 
 def _message(letter: DeadLetter) -> Message:
-    return Message(letter.key, encode(letter), int(letter.dead_at.timestamp() * 1000), letter.partition)
+    return Message(letter.key, encode(letter), letter.partition)

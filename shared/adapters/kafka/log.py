@@ -16,4 +16,4 @@ class KafkaEventLog(Sender):
 
 def _message(event: Event) -> Message:
     key = f"{event.tenant}/{event.partition_key}".encode()
-    return Message(key, encode(event), int(event.received_at.timestamp() * 1000))
+    return Message(key, encode(event))

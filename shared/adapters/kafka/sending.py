@@ -1,6 +1,7 @@
 """Records on their way to a topic, by one idempotent producer an environment."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ class Message:
 
     key: bytes | None
     value: bytes
-    timestamp_ms: int
     partition: int = 0
 
 
@@ -135,6 +135,9 @@ class _Sending:
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self._messages = messages
+        # Never the event's own time: the topic's retention and a consumer's maximum record age count from it, and one
+        # that was spooled, redriven or replayed would be too old before anybody has read it.
+        self._now_ms = time.time_ns() // 1_000_000
         self._batches: list[tuple[Batch, list[int]]] = []
 
     def batches(self, partitions: int) -> list[Batch]:
@@ -156,10 +159,10 @@ class _Sending:
         self._batches.append((batch, indexes))
         for index in members:
             message = self._messages[index]
-            if not batch.add(message.key, message.value, message.timestamp_ms):
+            if not batch.add(message.key, message.value, self._now_ms):
                 batch, indexes = Batch(partition), []
                 self._batches.append((batch, indexes))
-                batch.add(message.key, message.value, message.timestamp_ms)
+                batch.add(message.key, message.value, self._now_ms)
             indexes.append(index)
 
     def answers(self, reason: str) -> list[Appended | NotAppended]:
