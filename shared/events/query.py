@@ -68,7 +68,7 @@ class Query:
             Malformed: the cursor was not made here, or for another tenant, filter or order.
             Unavailable: the replica is away.
         """
-        question = ("events", tenant, request.where, request.descending)
+        question = ("stored events", tenant, request.where, request.descending)
         after = self._bookmarks.open(question, request.cursor)
         rows = await self._reader.page(
             tenant, request.where, after=after, limit=request.limit + 1, descending=request.descending
