@@ -53,12 +53,13 @@ class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
 @hooks.on_infra_start()
 def adapt() -> None:
     """Before anything is served."""
-    from millrace_localstack import answers, bootstrap, deployments, haste, kafka, stages
+    from millrace_localstack import answers, bootstrap, deployments, haste, kafka, kafka_rules, stages
 
     haste.install()
     deployments.install()
     stages.install()
     kafka.forget_deleted()
+    kafka_rules.install()
     answers.serve()
     bootstrap.serve()
 
@@ -82,16 +83,16 @@ def release() -> None:
 @lambda_hooks.create_event_source_poller()
 def kafka_poller(holder: Any, service: str, mapping: dict[str, Any]) -> None:
     """Asked for each event source that LocalStack has no poller for."""
-    from millrace_localstack import kafka
+    from millrace_localstack import kafka, kafka_rules
 
-    if kafka.is_kafka(service, mapping):
+    if kafka_rules.is_kafka(service, mapping):
         holder.create_poller_fn = lambda arn, client, processor: kafka.KafkaPoller(mapping, processor)
 
 
 @lambda_hooks.set_event_source_config_defaults()
 def kafka_defaults(defaults: dict[str, Any], request: dict[str, Any], service: str) -> None:
     """Asked for what a new mapping has where the request says nothing."""
-    from millrace_localstack import kafka
+    from millrace_localstack import kafka_rules
 
-    if kafka.is_kafka(service, request):
-        defaults |= kafka.defaults(request, identifier=defaults["UUID"])
+    if kafka_rules.is_kafka(service, request):
+        defaults |= kafka_rules.defaults(request, identifier=defaults["UUID"])
