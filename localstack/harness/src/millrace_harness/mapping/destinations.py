@@ -4,6 +4,7 @@ The clients of AWS are given, built by whoever has them (boto3's are meant); not
 """
 
 import json
+import threading
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -63,6 +64,8 @@ class KafkaDestination:
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self.topic = topic
+        # One call at a time: another's `flush` would take the reports that this one waits for.
+        self._alone = threading.Lock()
         self._producer: Producer | None = None
         self._settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
@@ -76,6 +79,10 @@ class KafkaDestination:
         }
 
     def __call__(self, discarded: Discarded) -> None:
+        with self._alone:
+            self._send(discarded)
+
+    def _send(self, discarded: Discarded) -> None:
         producer = self._producer = self._producer or Producer(self._settings)
         failures: list[KafkaError] = []
 
