@@ -29,15 +29,15 @@ class Bury:
         """Keep what `records` hold, and answer for each, in the order given.
 
         Behind this topic there is no other: a record that holds no letter, or one that the store refuses, is kept as a
-        letter of its own, byte for byte. `INVALID` is only what the store refuses even so. Where the store is away,
-        every record is `UNAVAILABLE`.
+        letter of its own, byte for byte. Nothing is `INVALID`, for that would be done with: where the store refuses
+        even so, or is away, a record is `UNAVAILABLE`, and its partition waits.
         """
         now = self._clock.now()
         outcomes = await self._store.bury([_letter(record, now) for record in records])
         refused = [index for index, outcome in enumerate(outcomes) if outcome is Outcome.INVALID]
         kept = await self._store.bury([NewLetter(letter=_as_it_is(records[index], now)) for index in refused])
         for index, outcome in zip(refused, kept, strict=True):
-            outcomes[index] = outcome
+            outcomes[index] = Outcome.UNAVAILABLE if outcome is Outcome.INVALID else outcome
         return outcomes
 
 

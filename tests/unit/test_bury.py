@@ -137,10 +137,10 @@ async def test_a_letter_that_the_store_refuses_is_kept_as_it_is_and_its_partitio
     assert await buried(store, raw(letter, 7)) == [Outcome.DUPLICATE]
 
 
-async def test_only_what_the_store_refuses_even_so_is_invalid(store: MemoryDeadLetterStore) -> None:
+async def test_what_the_store_refuses_even_so_is_not_done_with(store: MemoryDeadLetterStore) -> None:
     at_hand = raw(b"junk", 7)
     store.refused.add(a_letter(topic=DEAD_EVENTS.name, partition=0, offset=7).id)
-    assert await buried(store, at_hand, raw(a_letter(), 8)) == [Outcome.INVALID, Outcome.STORED]
+    assert await buried(store, at_hand, raw(a_letter(), 8)) == [Outcome.UNAVAILABLE, Outcome.STORED]
 
 
 async def test_where_the_store_is_away_nothing_is_done(store: MemoryDeadLetterStore) -> None:
