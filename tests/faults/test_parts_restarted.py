@@ -1,40 +1,18 @@
 """Parts end without a word under load and come back: what was acknowledged is stored once."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import httpx
 import pytest
 
 from millrace_harness.parts.part import Part
 from millrace_harness.parts.supervisor import Stack
 from tests.fixtures.deployment import Ledger, away, read_back
+from tests.fixtures.load import load
 from tests.fixtures.persisting import eventually
 from tests.fixtures.rig import Way, stored_by
 
 pytestmark = pytest.mark.timeout(300)
 
 _A_FEW = 20
-_PAUSE_SECONDS = 0.05
-
-
-@contextmanager
-def load(way: Way) -> Iterator[None]:
-    """A few events again and again, as long as the block; those that are not acknowledged are not sent again."""
-    stop = threading.Event()
-
-    def send() -> None:
-        while not stop.wait(_PAUSE_SECONDS):
-            way.send(way.events(_A_FEW))
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        sender.join()
 
 
 def killed(part: Part) -> None:
