@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 from confluent_kafka import ConsumerGroupState
-from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+from confluent_kafka.admin import AdminClient
 
 from tests.fixtures.mapping_process import MappingProcess
 from tests.fixtures.persisting import eventually, processes
@@ -47,22 +47,21 @@ def test_a_rebalance_in_mid_batch_loses_nothing_and_doubles_nothing(way: Way) ->
     assert second.answers
 
 
-def group(way: Way) -> ConsumerGroupDescription:
-    """The mapping's consumer group, as its coordinator describes it."""
+def group(way: Way) -> tuple[ConsumerGroupState, list[int]]:
+    """The state of the mapping's consumer group, and how many partitions each member has."""
     admin = AdminClient({"bootstrap.servers": way.bootstrap})
     (described,) = admin.describe_consumer_groups([way.group]).values()
-    found: ConsumerGroupDescription = described.result(_SECONDS)
-    return found
+    found = described.result(_SECONDS)
+    return found.state, [len(member.assignment.topic_partitions) for member in found.members]
 
 
 def is_joined(way: Way) -> bool:
     """Whether somebody joins, or has joined, the one member that there was."""
-    found = group(way)
-    return found.state == ConsumerGroupState.PREPARING_REBALANCING or len(found.members) > 1
+    state, shares = group(way)
+    return state == ConsumerGroupState.PREPARING_REBALANCING or len(shares) > 1
 
 
 def is_shared(way: Way) -> bool:
     """Whether each of several members has partitions."""
-    found = group(way)
-    shares = [member.assignment.topic_partitions for member in found.members]
-    return found.state == ConsumerGroupState.STABLE and len(shares) > 1 and all(shares)
+    state, shares = group(way)
+    return state == ConsumerGroupState.STABLE and len(shares) > 1 and all(shares)
