@@ -69,3 +69,7 @@ class DeadLetterStore(Protocol):
     async def reopen(self, scope: Scope, ids: Sequence[UUID], *, job: UUID) -> list[UUID]:
         """Take letters that `job` settled back to `DEAD`, and name those, in the order given."""
         ...
+
+    async def remove(self, scope: Scope, ids: Sequence[UUID]) -> list[UUID]:
+        """Remove letters with all their edits, wherever they stand, and name those, in the order given."""
+        ...

@@ -345,6 +345,24 @@ async def test_a_job_can_take_back_what_it_settled_and_nothing_else(store: DeadL
     assert await store.settle(scope, ids, State.DISCARDED, job=other) == [ids[0], ids[2]]
 
 
+async def test_what_is_removed_is_gone_with_its_edits_and_may_be_buried_anew(
+    store: DeadLetterStore, scope: Scope
+) -> None:
+    new, other = a_new_letter(0, tenant=scope.tenant, subject="s"), a_new_letter(1, tenant=scope.tenant)
+    await store.bury([new, other])
+    id_ = new.letter.id
+    await store.edit(scope, id_, a_change(subject="t"), expected=0)
+    assert await store.remove(Scope("somebody else", orphans=True), [id_]) == []
+    assert await store.remove(scope, [uuid4(), id_]) == [id_]
+    assert await store.remove(scope, [id_]) == []
+    assert await listed(store, scope) == [other.letter.id]
+    assert await store.bury([new]) == [Outcome.STORED]
+    found = await store.get(scope, id_)
+    assert found is not None
+    assert (found.edits, found.value) == ((), new.letter.value)
+    assert await listed(store, scope, LetterFilter(subject="t")) == []
+
+
 async def test_where_the_store_is_away_everything_says_so(absent: DeadLetterStore, scope: Scope) -> None:
     assert await absent.bury([a_new_letter(), a_new_letter()]) == [Outcome.UNAVAILABLE] * 2
     assert await absent.bury([]) == []
@@ -362,3 +380,5 @@ async def test_where_the_store_is_away_everything_says_so(absent: DeadLetterStor
         await absent.settle(scope, [uuid4()], State.REDRIVEN, job=uuid4())
     with pytest.raises(Unavailable):
         await absent.reopen(scope, [uuid4()], job=uuid4())
+    with pytest.raises(Unavailable):
+        await absent.remove(scope, [uuid4()])

@@ -99,6 +99,13 @@ class MemoryDeadLetterStore:
                 moved.append(id_)
         return moved
 
+    async def remove(self, scope: Scope, ids: Sequence[UUID]) -> list[UUID]:
+        removed = [id_ for id_ in ids if await self.get(scope, id_) is not None]
+        for id_ in removed:
+            del self.letters[id_]
+            self._subjects.pop(id_, None)
+        return removed
+
     def _require(self) -> None:
         if self.away:
             raise Unavailable("The database does not answer.")

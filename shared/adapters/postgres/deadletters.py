@@ -74,6 +74,9 @@ UPDATE dead_letters SET state = 'dead', settled_at = NULL, settled_by = NULL
 WHERE {_IN_SCOPE} AND id = ANY (($3::text[])::uuid[]) AND settled_by = $4
 RETURNING id
 """  # noqa: S608
+_REMOVE = f"""
+DELETE FROM dead_letters WHERE {_IN_SCOPE} AND id = ANY (($3::text[])::uuid[]) RETURNING id
+"""  # noqa: S608
 _EQUAL = ("state", "code", "topic", "partition", "type", "source")
 _SUBJECT = """(subject = {} OR EXISTS (
     SELECT FROM dead_letter_edits WHERE letter = dead_letters.id AND before = {}))"""
@@ -162,6 +165,9 @@ class PostgresDeadLetterStore:
 
     async def reopen(self, scope: Scope, ids: Sequence[UUID], *, job: UUID) -> list[UUID]:
         return await self._moved(_REOPEN, scope, ids, job)
+
+    async def remove(self, scope: Scope, ids: Sequence[UUID]) -> list[UUID]:
+        return await self._moved(_REMOVE, scope, ids)
 
     async def _moved(self, sql: str, scope: Scope, ids: Sequence[UUID], *values: object) -> list[UUID]:
         rows = await self._rows(sql, scope.tenant, scope.orphans, [str(each) for each in ids], *values)
