@@ -65,6 +65,7 @@ class Profile(_Frozen):
     `wheels` is the platform, in uv's words, whose compiled packages the functions carry. `api_id` pins the id of the
     API, which only LocalStack allows (None: AWS chooses). `keep_data` retains logs when the stack is deleted.
     `max_poison_share`, 0 to 1: a partition stops where more than that of its last records can never be stored.
+    `connection_budget` is how many connections to the writer all functions together may have before the status says so.
     `validated` has each synthesis check the template against CloudFormation's own schemas, which costs 2.5 s.
     """
 
@@ -75,6 +76,7 @@ class Profile(_Frozen):
     keep_data: bool
     kafka_cluster_arn: str
     pollers: Pollers
+    connection_budget: Annotated[int, Field(ge=1)]
     api_id: str | None
     max_poison_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     validated: bool
@@ -129,6 +131,7 @@ def local(endpoints: Endpoints) -> Profile:
         # No such cluster: LocalStack's event source mapping takes any MSK ARN to the broker beside it.
         kafka_cluster_arn="arn:aws:kafka:us-east-1:000000000000:cluster/millrace-local/00000000-0000-4000-8000-000000000000-1",
         pollers=Pollers(minimum=1, maximum=1),
+        connection_budget=60,  # of the 100 that PostgreSQL takes as it comes; the poolers have at most 20 each
         api_id="millrace",
         validated=False,  # every deployment on a laptop waits for it, and tests/stacks validates this very template
         endpoints=endpoints,

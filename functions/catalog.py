@@ -56,11 +56,18 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """Started by the clock, every so many minutes. A run that fails is not repeated: the next one comes anyway."""
+
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A Lambda function. `memory_mb` also sets its share of a CPU (1,769 MB is one whole vCPU)."""
 
     name: str
-    trigger: Http | Kafka | Objects | Deployment
+    trigger: Http | Kafka | Objects | Deployment | Schedule
     memory_mb: int
     timeout_seconds: int
 
@@ -104,6 +111,7 @@ MANAGE = Function(
             Route("GET", "/v1/dead-letters"),
             Route("GET", "/v1/dead-letters/{id}"),
             Route("PATCH", "/v1/dead-letters/{id}"),
+            Route("GET", "/v1/status"),
             Route("GET", "/openapi.json"),
             Route("GET", "/asyncapi.json"),
             Route("GET", "/docs"),
@@ -127,5 +135,7 @@ BURY = Function(
 )
 DRAIN = Function("drain", Objects(batch_size=10, retry_seconds=30), memory_mb=512, timeout_seconds=30)
 MIGRATE = Function("migrate", Deployment(), memory_mb=512, timeout_seconds=120)
+# A run takes a second; the rest is for a day's events that lay in the default partition, and are moved in one piece.
+MAINTAIN = Function("maintain", Schedule(minutes=1), memory_mb=512, timeout_seconds=300)
 
-FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, BURY, DRAIN, MIGRATE)
+FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, BURY, DRAIN, MIGRATE, MAINTAIN)

@@ -12,27 +12,34 @@ NAMESPACE = "Millrace"
 _TOLD = {
     "ingest": ("kafka_bootstrap", "redis_url", "database_read_url", "api_key_sha256"),
     "query": ("database_read_url", "redis_url", "api_key_sha256", "cursor_secret"),
-    "manage": ("database_url", "redis_url", "api_key_sha256", "cursor_secret"),
+    "manage": ("database_url", "redis_url", "api_key_sha256", "cursor_secret", "kafka_bootstrap"),
     "persist": ("database_url", "redis_url", "kafka_bootstrap"),
     "bury": ("database_url",),
     "drain": ("kafka_bootstrap", "redis_url"),
     "migrate": ("database_direct_url", "kafka_bootstrap", "kafka_replication"),
+    "maintain": ("database_direct_url", "kafka_bootstrap"),
 }
 
 # What the stack makes itself.
 _SPOOLING = ("ingest", "drain")
+# What differs between deployments, and is no place where a part stands.
+_DECIDED = {
+    "manage": ("connection_budget",),
+    "persist": ("max_poison_share",),
+    "maintain": ("connection_budget",),
+}
 
 
 def environment(function: Function, profile: Profile, *, spool_bucket: str) -> dict[str, str]:
     """The environment variables of `function`. A function that has no row in the table is a KeyError."""
     made = {"SPOOL_BUCKET": spool_bucket} if function.name in _SPOOLING else {}
-    if function.name == "persist":
-        made["MAX_POISON_SHARE"] = str(profile.max_poison_share)
+    decided = {field.upper(): str(getattr(profile, field)) for field in _DECIDED.get(function.name, ())}
     told = {field.upper(): str(getattr(profile.endpoints, field)) for field in _TOLD[function.name]}
     return {
         "POWERTOOLS_SERVICE_NAME": function.name,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
         "POWERTOOLS_LOG_LEVEL": "INFO",
         **told,
+        **decided,
         **made,
     }

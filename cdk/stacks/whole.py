@@ -10,9 +10,10 @@ from cdk.parts.bundling import Bundle
 from cdk.parts.consumer import consume
 from cdk.parts.function import LambdaFunction
 from cdk.parts.migration import Migration
+from cdk.parts.schedule import repeat
 from cdk.parts.spool import Spool
 from cdk.profiles import Profile
-from functions.catalog import DRAIN, FUNCTIONS, INGEST, MIGRATE, Http, Kafka, Objects
+from functions.catalog import DRAIN, FUNCTIONS, INGEST, MIGRATE, Http, Kafka, Objects, Schedule
 from shared.events.topics import TOPICS
 
 
@@ -47,6 +48,8 @@ class Whole(core.Stack):
                 api.serve(row.trigger, function)
             elif isinstance(row.trigger, Kafka):
                 consume(function, row.trigger, profile)
+            elif isinstance(row.trigger, Schedule):
+                repeat(function, row.trigger)
             core.CfnOutput(self, f"{row.name.capitalize()}Function", value=function.function_name)
         core.CfnOutput(self, "ApiId", value=api.rest.rest_api_id)
         core.CfnOutput(self, "ApiStage", value=api.stage_name)

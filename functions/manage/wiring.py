@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from shared.access.development_key import DevelopmentKey
 from shared.access.ports import Authenticator
+from shared.adapters.kafka.lag import KafkaFigures
 from shared.adapters.postgres.deadletters import PostgresDeadLetterStore
 from shared.adapters.postgres.engine import Writer
 from shared.adapters.postgres.eventtypes import PostgresTypeStore
+from shared.adapters.postgres.figures import PostgresFigures
 from shared.adapters.redis.connection import RedisConnection
 from shared.adapters.redis.snapshots import RedisSnapshots
 from shared.deadletters.letters import Letters
@@ -14,6 +16,7 @@ from shared.eventtypes.registry import Registry
 from shared.kit.clock import SystemClock
 from shared.kit.cursor import CursorSigner
 from shared.runtime.settings import ManageSettings
+from shared.status.assemble import Statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +26,18 @@ class Parts:
     access: Authenticator
     registry: Registry
     letters: Letters
+    statuses: Statuses
 
 
 def wire(settings: ManageSettings) -> Parts:
     """The room over the writer. Nothing connects before the first request."""
     writer = Writer(settings.database_url, application_name="manage")
     snapshots = RedisSnapshots(RedisConnection(settings.redis_url, client_name="manage"))
+    figures = PostgresFigures(writer, connection_budget=settings.connection_budget)
     clock = SystemClock()
     return Parts(
         DevelopmentKey(settings.api_key_sha256),
         Registry(PostgresTypeStore(writer), snapshots, clock),
         Letters(PostgresDeadLetterStore(writer), CursorSigner(settings.cursor_secret), clock),
+        Statuses(KafkaFigures(settings.kafka_bootstrap, client_id="manage"), figures, clock),
     )

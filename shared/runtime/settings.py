@@ -72,12 +72,14 @@ class BurySettings(Settings, frozen=True, kw_only=True):
 
 
 class ManageSettings(Settings, frozen=True, kw_only=True):
-    """HTTP in, the writer behind it."""
+    """HTTP in, the writer behind it. The brokers are asked how far consumers are."""
 
     database_url: str
     redis_url: str
     api_key_sha256: str
     cursor_secret: str
+    kafka_bootstrap: str
+    connection_budget: int
 
 
 class DrainSettings(Settings, frozen=True, kw_only=True):
@@ -94,3 +96,11 @@ class MigrateSettings(Settings, frozen=True, kw_only=True):
     database_direct_url: str
     kafka_bootstrap: str
     kafka_replication: int
+
+
+class MaintainSettings(Settings, frozen=True, kw_only=True):
+    """Straight to the writer, past the pooler, as `migrate`. `connection_budget` is how many connections we allow."""
+
+    database_direct_url: str
+    kafka_bootstrap: str
+    connection_budget: int

@@ -23,9 +23,11 @@ _NOT = {
     "bury": _AWS | _BROKER | _WEB | {"redis"},
     "drain": _AWS | _SQL | _WEB,
     "migrate": _AWS | _WEB,
+    "maintain": _AWS | _WEB | {"alembic"},
 }
 _VARIABLES = {
     "API_KEY_SHA256": "0" * 64,
+    "CONNECTION_BUDGET": "1",
     "CURSOR_SECRET": "secret",
     "DATABASE_URL": "postgresql://user:word@127.0.0.1:1/name",
     "DATABASE_READ_URL": "postgresql://user:word@127.0.0.1:1/name",

@@ -24,6 +24,7 @@ EXTRA = {"manage": {"openapi.json"}}
 NAMING = {"application_name", "client_id", "client_name"}  # what PostgreSQL, Kafka and Redis call a connection by
 VALUES = {
     "API_KEY_SHA256": "0" * 64,
+    "CONNECTION_BUDGET": "1",
     "DATABASE_URL": "postgresql://user:word@127.0.0.1:1/name",
     "DATABASE_READ_URL": "postgresql://user:word@127.0.0.1:1/name",
     "DATABASE_DIRECT_URL": "postgresql://user:word@127.0.0.1:1/name",

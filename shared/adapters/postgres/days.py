@@ -14,19 +14,20 @@ from shared.adapters.postgres.direct import alone, connected, is_locked, patienc
 from shared.adapters.postgres.tables import event_counts, event_types
 from shared.events.days import Kept, TypeOf
 from shared.kit.errors import Unavailable
+from shared.status.model import COUNTED
 
 LOCK_SECONDS = 0.5  # for each of the two or three locks of a step; a batch that is being stored takes 0.1 s
 _TURN_SECONDS = 1  # a migration goes first
-_MOST_COUNTED = 100_000
 
-_DAYS = text(r"""
+
+DAYS = text(r"""
 SELECT to_date(right(child.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits
 JOIN pg_class child ON child.oid = inhrelid JOIN pg_class parent ON parent.oid = inhparent
 WHERE parent.oid = to_regclass('events') AND child.relname ~ '^events_\d{8}$' ORDER BY 1
 """)
-_STRAYS = text(f"""
+STRAYS = text(f"""
 SELECT received_day AS day, count(*) AS events
-FROM (SELECT received_day FROM events_default LIMIT {_MOST_COUNTED}) counted GROUP BY 1
+FROM (SELECT received_day FROM events_default LIMIT {COUNTED}) counted GROUP BY 1
 """)  # noqa: S608  # this module's own words
 # The index is asked for the next pair, again and again: as many descents as there are types, whatever the rows.
 _TYPES = """
@@ -63,11 +64,11 @@ class PostgresDays:
 
     async def days(self) -> list[date]:
         async with self._connection.begin():
-            return list((await self._connection.execute(_DAYS)).scalars())
+            return list((await self._connection.execute(DAYS)).scalars())
 
     async def strays(self) -> Mapping[date, int]:
         async with self._connection.begin():
-            return {row.day: row.events for row in await self._connection.execute(_STRAYS)}
+            return {row.day: row.events for row in await self._connection.execute(STRAYS)}
 
     async def make(self, day: date) -> int:
         name = _name(day)
