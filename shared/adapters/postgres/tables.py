@@ -110,11 +110,13 @@ dead_letters = Table(
     Column("source", Text),
     Column("type", Text),
     Column("subject", Text),
+    _needed("edits", Integer, server_default="0"),
     _needed("state", Text, server_default="dead"),
     Column("settled_at", _MOMENT),
     Column("settled_by", Uuid),
     CheckConstraint("state IN ('dead', 'redriven', 'discarded')"),
     Index("dead_letters_tenant_dead_at_id", "tenant", "dead_at", "id"),
+    Index("dead_letters_orphans_dead_at_id", "dead_at", "id", postgresql_where=text("tenant IS NULL")),
 )
 
 dead_letter_edits = Table(
@@ -126,6 +128,7 @@ dead_letter_edits = Table(
     _needed("by", Text),
     _needed("why", Text),
     _needed("value", LargeBinary),
+    Column("before", Text),
 )
 
 jobs = Table(
