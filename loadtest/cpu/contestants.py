@@ -15,12 +15,11 @@ from millrace_harness.dev.places import Places
 from millrace_harness.host.function import FunctionSpec
 from millrace_harness.host.variables import variables
 from millrace_harness.parts.endpoints import Endpoints
-from shared.runtime.settings import IngestSettings
+from shared.runtime.settings import IngestSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 MEMORY_MB = 1769  # one whole vCPU
 TIMEOUT_SECONDS = 10
-TWINS_SERVICE = "secretsmanager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,27 @@ class Contestant:
     unpacked_bytes: int
 
 
-def contestants(endpoints: Endpoints, folder: Path, wheels: str) -> tuple[Contestant, Contestant]:
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A function of ours and its twin. `asks` is what the twin is told, `services` are those of AWS that it uses."""
+
+    function: str
+    settings: type[Settings]
+    twin: Path
+    asks: tuple[str, ...]
+    services: frozenset[str] = frozenset()
+
+
+INGEST = Pair(
+    "ingest",
+    IngestSettings,
+    ROOT / "loadtest/naive",
+    ("KAFKA_BOOTSTRAP", "API_KEY_SHA256"),
+    frozenset({"secretsmanager"}),
+)
+
+
+def contestants(endpoints: Endpoints, folder: Path, wheels: str, pair: Pair = INGEST) -> tuple[Contestant, Contestant]:
     """Ours and the naive twin, built into `folder` for `wheels` (a platform in uv's words).
 
     Raises:
@@ -48,32 +67,34 @@ def contestants(endpoints: Endpoints, folder: Path, wheels: str) -> tuple[Contes
     os.environ.setdefault("MILLRACE_UV", str(places.uv))  # the bundler's, where none is on PATH
     python = places.python(RUNTIME.name)
     known = _environment(endpoints)
-    ours = Bundler(root=ROOT, cache=places.home / "bundles", wheels=wheels).bundles(["ingest"])["ingest"]
-    told = {name: known[name] for name in IngestSettings.environment_names()}
-    checkout, services = _as_a_function(folder / "checkout"), frozenset({TWINS_SERVICE})
-    bundler = Bundler(root=checkout, cache=folder / "bundles", wheels=wheels, services=services)
+    name = pair.function
+    ours = Bundler(root=ROOT, cache=places.home / "bundles", wheels=wheels).bundles([name])[name]
+    told = {name: known[name] for name in pair.settings.environment_names() if name in known}
+    checkout = _as_a_function(pair.twin, folder / "checkout")
+    bundler = Bundler(root=checkout, cache=folder / "bundles", wheels=wheels, services=pair.services)
     naive = bundler.bundles(["naive"])["naive"]
-    asked = {name: known[name] for name in ("KAFKA_BOOTSTRAP", "API_KEY_SHA256")}
-    twin = _contestant("naive", naive, folder, python, asked)
-    return _contestant("ingest", ours, folder, python, told), twin
+    twin = _contestant("naive", naive, folder, python, {name: known[name] for name in pair.asks})
+    return _contestant(name, ours, folder, python, told), twin
 
 
 def _environment(endpoints: Endpoints) -> dict[str, str]:
-    """Every value that either of them may ask for. No AWS is there: what is measured never comes to need it."""
+    """Every value that any of them may ask for. No AWS is there: what is measured never comes to need it."""
     return {
         "KAFKA_BOOTSTRAP": endpoints.kafka_bootstrap,
         "REDIS_URL": endpoints.redis_url,
+        "DATABASE_URL": endpoints.database_url,
         "DATABASE_READ_URL": endpoints.database_read_url,
         "SPOOL_BUCKET": "no-such-bucket",
         "API_KEY_SHA256": hashlib.sha256(KEY.encode()).hexdigest(),
     }
 
 
-def _as_a_function(checkout: Path) -> Path:
+def _as_a_function(twin: Path, checkout: Path) -> Path:
     """A checkout with the twin as its one function, for the bundler's rules to be the same."""
     shutil.rmtree(checkout, ignore_errors=True)
     functions = checkout / "functions"
-    shutil.copytree(ROOT / "loadtest/naive", functions / "naive", ignore=shutil.ignore_patterns("__pycache__", "*.md"))
+    others = shutil.ignore_patterns("__pycache__", "*.md", "persist")
+    shutil.copytree(twin, functions / "naive", ignore=others)
     (functions / "__init__.py").touch()
     return checkout
 

@@ -35,12 +35,14 @@ class Start(msgspec.Struct, frozen=True):
 class Round(msgspec.Struct, frozen=True):
     """What a round of requests cost, in all; see the worker for what belongs to the handler.
 
-    `degraded` counts answers that say that a part of the work was left out.
+    `slowest_seconds` are those of single calls with their JSON, at most 100, ascending. `degraded` counts answers that
+    say that a part of the work was left out.
     """
 
     handler_seconds: float
     json_seconds: float
     wall_seconds: float
+    slowest_seconds: list[float]
     statuses: dict[int, int]
     degraded: int
     body: str
@@ -73,8 +75,8 @@ class Environment:
         with self._bounded():
             self.start = msgspec.json.decode(self._line(), type=Start)
 
-    def run(self, requests: Iterable[bytes], count: int) -> Round:
-        """Send `count` requests, one after the other.
+    def run(self, requests: Iterable[bytes], count: int, *, expected: int = 202) -> Round:
+        """Send `count` requests, one after the other, each of which is to be answered with the status `expected`.
 
         Raises:
             BenchmarkFailed: the process ended, took too long, or did not accept every request.
@@ -88,7 +90,7 @@ class Environment:
             except BrokenPipeError:
                 raise self._ended() from None
             found = msgspec.json.decode(self._line(), type=Round, strict=False)
-        if found.statuses != {202: count}:
+        if found.statuses != {expected: count}:
             seen = f"statuses {found.statuses}; the last: {found.body[:500]}"
             raise BenchmarkFailed(f"{self.contestant.name} did not do all of its work: {seen}")
         return found

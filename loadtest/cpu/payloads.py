@@ -39,6 +39,11 @@ class Payloads:
             batch = {"events": [self._event() for _ in range(events)]}
             yield self._request("/v1/events/batch", json.dumps(batch))
 
+    def events(self, count: int) -> Iterator[dict[str, Any]]:
+        """`count` events as a client writes them."""
+        for _ in range(count):
+            yield self._event()
+
     def _event(self) -> dict[str, Any]:
         self._number += 1
         event: dict[str, Any] = {

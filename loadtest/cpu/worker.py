@@ -2,12 +2,11 @@
 
 Run by file name, in the interpreter of the runtime and with nothing of this checkout on the path. Speaks over two pipes
 whose numbers are its arguments: first it says what its start cost, then each line `run <count>` is followed by <count>
-frames (a line with the length, then an API Gateway event as JSON) and answered with one line of JSON.
+frames (a line with the length, then an event as JSON) and answered with one line of JSON.
 """
 
 import json
 import os
-import resource
 import sys
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import awslambdaric.bootstrap  # before the clock: every function pays for it, whatever it is made of
-from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient
 
 
 class Context:
@@ -44,6 +43,7 @@ class Round:
 
     def __init__(self) -> None:
         self.process, self.elsewhere, self.json, self.wall = 0.0, 0.0, 0.0, 0.0
+        self.walls: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.degraded = 0
         self.body = ""
@@ -54,6 +54,7 @@ class Round:
             "handler_seconds": self.process - self.elsewhere - self.json,
             "json_seconds": self.json,
             "wall_seconds": self.wall,
+            "slowest_seconds": sorted(self.walls)[-100:],
             "statuses": dict(self.statuses),
             "degraded": self.degraded,
             "body": self.body,
@@ -63,11 +64,10 @@ class Round:
 
 def memory() -> dict[str, float]:
     """Megabytes held now, and the most that were ever held."""
-    pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-    return {
-        "rss_mb": pages * resource.getpagesize() / 1e6,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
-    }
+    # Not getrusage: its most is that of the process that this one was forked from, where that had more.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.strip()}
+    return {name: int(kilobytes[field]) * 1024 / 1e6 for name, field in (("rss_mb", "VmRSS"), ("peak_mb", "VmHWM"))}
 
 
 def trace() -> str:
@@ -78,15 +78,21 @@ def trace() -> str:
     return f"Root=1-69a7c0ff-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled=0"
 
 
+def status(answer: dict[str, Any]) -> int:
+    """An HTTP answer's status; of a batch's answer, how many of its records are not done."""
+    return int(answer["statusCode"]) if "statusCode" in answer else len(answer["batchItemFailures"])
+
+
 def run(handler: Any, count: int, source: IO[bytes]) -> Round:
     """Invoke `handler` with the next `count` frames, one after the other as Lambda does."""
-    found, marshaller, context = Round(), LambdaMarshaller(), Context()
+    # Where the runtime itself looks for what reads and writes JSON: a function may have put its own there.
+    found, marshaller, context = Round(), BaseLambdaRuntimeClient.marshaller, Context()
     began = time.process_time()
     for _ in range(count):
         mark = time.thread_time()
         payload = source.read(int(source.readline()))
         os.environ["_X_AMZN_TRACE_ID"] = trace()
-        read = time.thread_time()
+        read, whole = time.thread_time(), time.perf_counter()
         event = marshaller.unmarshal_request(payload, "application/json")
         parsed, wall = time.thread_time(), time.perf_counter()
         answer = handler(event, context)
@@ -94,13 +100,14 @@ def run(handler: Any, count: int, source: IO[bytes]) -> Round:
         answered = time.thread_time()
         marshaller.marshal_response(answer)
         written = time.thread_time()
+        found.walls.append(time.perf_counter() - whole)
         headers = {name.lower() for kind in ("headers", "multiValueHeaders") for name in answer.get(kind) or {}}
-        found.statuses[answer["statusCode"]] += 1
+        found.statuses[status(answer)] += 1
         found.degraded += "degraded" in headers
         found.json += parsed - read + written - answered
         found.elsewhere += read - mark + time.thread_time() - written
     found.process = time.process_time() - began
-    found.body = answer["body"]
+    found.body = answer.get("body") or json.dumps(answer)
     return found
 
 

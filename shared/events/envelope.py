@@ -32,6 +32,7 @@ def decode(value: bytes | None) -> Event:
         event = _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("The record's value is not an event.") from error
-    if any(moment is not None and moment.year not in YEARS for moment in (event.received_at, event.time)):
+    time = event.time
+    if event.received_at.year not in YEARS or (time is not None and time.year not in YEARS):
         raise Malformed("The record's value has a time that cannot be stored.")
     return event

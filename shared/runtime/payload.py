@@ -1,8 +1,9 @@
 """How the JSON of an invocation is read.
 
-Lambda's runtime for Python is awslambdaric, also in a function that is a zip file. It reads every event with
-simplejson, which for records of 1 KB takes 10 µs each: as much as all that is done with them. Its client has the object
-that reads and writes JSON as a class attribute, for authors of functions to replace
+Lambda's runtime for Python is awslambdaric, also in a function that is a zip file. It reads every event with simplejson
+into dictionaries, of which records are made: 4 µs for one of 1 KB, where msgspec reads the records at once, base64 and
+all, in 1.7. Headers, each byte of which is a number in JSON, would make the difference several times as large. The
+runtime's client has the object that reads and writes JSON as a class attribute, for authors of functions to replace
 (`BaseLambdaRuntimeClient.marshaller`).
 """
 
