@@ -53,6 +53,7 @@ def test_the_runtime_hands_a_kafka_event_over_as_records() -> None:
 def test_a_batch_handler_reads_by_itself_and_answers_as_ever() -> None:
     room = PersistRoom()
     handler = batch_handler(room.persist)
+    assert isinstance(BaseLambdaRuntimeClient.marshaller, payload.Marshaller)
     room.dead.away = True
     answered = invoked(handler, json.dumps(sample("msk.json")).encode())
     assert answered == handler(sample("msk.json"), None)

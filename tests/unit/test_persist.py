@@ -1,9 +1,16 @@
 """A batch of records is stored, with an outcome for each."""
 
+import logging
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from shared.events.envelope import encode
-from shared.events.model import Outcome, Position
-from shared.events.ports import EventFilter
-from tests.fixtures.events import an_event
+from shared.events.model import LogRecord, Outcome, Position, StoredEvent
+from shared.events.ports import EventFilter, Refused
+from tests.fixtures.events import a_record, an_event
 from tests.fixtures.persist import PersistRoom, raw
 
 STORED, DUPLICATE, INVALID, UNAVAILABLE = Outcome.STORED, Outcome.DUPLICATE, Outcome.INVALID, Outcome.UNAVAILABLE
@@ -138,6 +145,72 @@ async def test_what_storage_refuses_counts_as_poison_and_none_of_it_is_buried_be
     stop = outcomes.index(UNAVAILABLE)
     assert {letter.offset for letter in room.dead.letters} == {n for n in range(stop) if n % 3 < 2}
     assert len(room.dead.letters) == 19
+
+
+async def test_a_partition_that_stops_says_where_and_at_which_share(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        await PersistRoom().persist([raw(b"junk", number, partition=7) for number in range(30)])
+    (entry,) = [entry for entry in caplog.records if entry.message == "batch.partition_stops"]
+    assert (entry.levelname, entry.__dict__["place"], entry.__dict__["share"]) == ("ERROR", "events-7@19", 1.0)
+
+
+async def test_what_a_search_for_poison_did_not_come_to_waits_and_the_rest_is_stored() -> None:
+    room = PersistRoom()
+    answers: list[Refused] = [Refused({0: "Refused."}, 2)]
+    store = room.store.store
+
+    async def searched(records: Sequence[LogRecord]) -> list[Outcome] | Refused:
+        return answers.pop() if answers else await store(records)
+
+    room.store.store = searched  # type: ignore[method-assign]  # nothing in memory takes long to search
+    assert await room.persist([raw(an_event(), number) for number in range(4)]) == [
+        INVALID,
+        STORED,
+        UNAVAILABLE,
+        UNAVAILABLE,
+    ]
+
+
+kinds = st.sampled_from(["event", "known", "junk", "refused"])
+
+
+@given(
+    st.lists(st.tuples(kinds, st.integers(0, 2)), max_size=40),
+    st.sampled_from([None, 0, 1, 3, 10]),
+    st.booleans(),
+    st.sampled_from([0.0, 0.3, 1.0]),
+)
+async def test_whatever_comes_a_partition_is_done_up_to_a_record_and_no_further(
+    given_: list[tuple[str, int]], room_for_letters: int | None, away: bool, share: float
+) -> None:
+    room = PersistRoom(max_poison_share=share)
+    known = an_event()
+    await room.store.store([a_record(known, offset=1000)])
+    room.dead.room, room.store.away = room_for_letters, away
+    values = {"known": known, "junk": b"junk"}
+    batch = [
+        raw(values.get(kind) or an_event(f"{number}" + "\0" * (kind == "refused")), number, partition)
+        for number, (kind, partition) in enumerate(given_)
+    ]
+    outcomes = await room.persist(batch)
+    room.store.away = False
+    held = {(row.position.partition, row.position.offset) for row in await stored(room)}
+    buried = {(letter.partition, letter.offset) for letter in room.dead.letters}
+    ended: set[int] = set()
+    for record, (kind, partition), outcome in zip(batch, given_, outcomes, strict=True):
+        place = (partition, record.offset)
+        ended |= {partition} if outcome is UNAVAILABLE else set()
+        assert (outcome is UNAVAILABLE) == (partition in ended)
+        assert (place in held) == (outcome is STORED)
+        assert outcome is not INVALID or place in buried
+        assert outcome in {"event": (STORED, UNAVAILABLE), "known": (DUPLICATE, UNAVAILABLE)}.get(
+            kind, (INVALID, UNAVAILABLE)
+        )
+
+
+async def stored(room: PersistRoom) -> list[StoredEvent]:
+    rows = await room.store.page("tests", EventFilter(), after=None, limit=100, descending=True)
+    return [row for row in rows if row.position.offset < 1000]
 
 
 async def test_with_a_share_of_one_no_partition_ever_stops() -> None:
