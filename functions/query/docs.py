@@ -38,6 +38,16 @@ SCHEMAS: dict[str, Schema] = {
         },
         "description": "The event as it was sent, extension attributes included, where it lies, and what became of it.",
     },
+    "AbsentEvent": {
+        "allOf": [reference("Problem")],
+        "properties": {
+            "dead_letters": {
+                "type": "array",
+                "items": {"type": "string", "format": "uuid"},
+                "description": "With the code dead_lettered: the letters that say why the event could not be stored.",
+            }
+        },
+    },
     "Page": {
         "type": "object",
         "required": ["events", "next"],
@@ -107,7 +117,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "responses": {
             "200": answer("The event.", reference("StoredEvent"), _EVENT, headers=_ETAG),
             "304": {"description": "It is as it was.", "headers": _ETAG},
-            **problems(401, 404, 409, 422, 503),
+            **problems(401, 404, 409, 422, 503, members={404: "AbsentEvent"}),
         },
     },
 }

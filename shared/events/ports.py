@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -97,6 +98,14 @@ class EventReader(Protocol):
         self, tenant: str, where: EventFilter, *, after: Keyset | None, limit: int, descending: bool
     ) -> list[StoredEvent]:
         """Up to `limit` of the tenant's events in order of (received_at, key), beyond `after`.
+
+        Raises:
+            Unavailable: the replica did not answer in time.
+        """
+        ...
+
+    async def dead(self, tenant: str, id_: str, source: str | None) -> list[UUID]:
+        """The dead letters of the tenant's events with this id that are still dead, the last first, at most 10.
 
         Raises:
             Unavailable: the replica did not answer in time.

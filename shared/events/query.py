@@ -30,6 +30,12 @@ class Page(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class DeadLettered(NotFound):
+    """The event is not stored, and its dead letters, which the members name, say why."""
+
+    code = "dead_lettered"
+
+
 class Query:
     """Answers for one tenant at a time."""
 
@@ -42,6 +48,7 @@ class Query:
         """The event as a JSON object with its timeline: from the cache, else from the replica.
 
         Raises:
+            DeadLettered: it could not be stored.
             NotFound: the tenant has no such event, or none that has reached the replica.
             Conflict: several sources share the id; the faults name them.
             Unavailable: the replica is away and the cache does not know the event.
@@ -52,7 +59,7 @@ class Query:
             return cached
         found = await self._reader.by_id(tenant, id_, source)
         if not found:
-            raise NotFound("There is no event with this id, or it is not stored yet: ask again in a moment.")
+            raise await self._absent(tenant, id_, source)
         sources = sorted({stored.event.source for stored in found})
         if len(sources) > 1:
             faults = tuple(Fault("/source", "candidate", candidate) for candidate in sources)
@@ -60,6 +67,13 @@ class Query:
         body = msgspec.json.encode(view(found[0]))
         await self._cache.put(cache_key, body, ttl_seconds=_CACHED_SECONDS)
         return body
+
+    async def _absent(self, tenant: str, id_: str, source: str | None) -> NotFound:
+        letters = await self._reader.dead(tenant, id_, source)
+        if not letters:
+            return NotFound("There is no event with this id, or it is not stored yet: ask again in a moment.")
+        told = {"dead_letters": [str(letter) for letter in letters]}
+        return DeadLettered("The event could not be stored. Its dead letter says why.", members=told)
 
     async def page(self, tenant: str, request: PageRequest) -> Page:
         """Up to `limit` events beyond the cursor, fewer where they are large, newest first unless asked otherwise.

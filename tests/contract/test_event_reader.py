@@ -9,13 +9,16 @@ import msgspec
 import pytest
 
 from shared.adapters.memory.events import MemoryEventStore
+from shared.adapters.postgres.deadletters import PostgresDeadLetterStore
 from shared.adapters.postgres.engine import Reader, Writer
 from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.store import PostgresEventStore
+from shared.deadletters.model import NewLetter
 from shared.events.model import NO_DATA, Event, StoredEvent, written
 from shared.events.ports import EventFilter, EventReader, Keyset
 from shared.kit.errors import Unavailable
 from tests.fixtures.events import MOMENT, a_record, an_event
+from tests.fixtures.letters import a_new_letter
 
 _NOBODY = "postgresql://millrace:nothing@127.0.0.1:1/millrace"  # a port that nothing listens on
 
@@ -26,6 +29,7 @@ class Shelf:
 
     reader: EventReader
     put: Callable[..., Awaitable[None]]
+    bury: Callable[..., Awaitable[None]]
     tenant: str
 
     def event(self, id_: str | None = None, seconds: float = 0, **changes: object) -> Event:
@@ -50,7 +54,12 @@ async def shelf(request: pytest.FixtureRequest) -> AsyncIterator[Shelf]:
         async def put_in_memory(*events: Event) -> None:
             await memory.store([a_record(event, partition=2, offset=n) for n, event in enumerate(events)])
 
-        yield Shelf(memory, put_in_memory, tenant)
+        async def bury_in_memory(*letters: NewLetter) -> None:
+            for new in letters:
+                named = (tenant, new.source or "", new.event_id or "")
+                memory.letters.setdefault(named, []).insert(0, new.letter.id)
+
+        yield Shelf(memory, put_in_memory, bury_in_memory, tenant)
         return
     database = request.getfixturevalue("database")
     writer = Writer(database.writer, application_name="contract")
@@ -61,7 +70,11 @@ async def shelf(request: pytest.FixtureRequest) -> AsyncIterator[Shelf]:
         await PostgresEventStore(writer).store(records)
         await database.replicated()
 
-    yield Shelf(PostgresEventReader(reader), put, tenant)
+    async def bury(*letters: NewLetter) -> None:
+        await PostgresDeadLetterStore(writer).bury(letters)
+        await database.replicated()
+
+    yield Shelf(PostgresEventReader(reader), put, bury, tenant)
     await writer.close()
     await reader.close()
 
@@ -144,6 +157,22 @@ async def test_what_is_not_there_is_an_empty_answer(shelf: Shelf, id_: str) -> N
     assert await shelf.reader.by_id(shelf.tenant, id_, None) == []
 
 
+async def test_the_dead_letters_of_an_event_are_found_the_last_first(shelf: Shelf) -> None:
+    def letter(seconds: float, source: str = "/s", id_: str = "1") -> NewLetter:
+        return a_new_letter(seconds, tenant=shelf.tenant, event_id=id_, source=source)
+
+    letters = [letter(0), letter(1), letter(2, id_="2"), letter(3, "/t")]
+    await shelf.bury(*letters)
+    ids = [each.letter.id for each in letters]
+    assert await shelf.reader.dead(shelf.tenant, "1", "/s") == [ids[1], ids[0]]
+    assert set(await shelf.reader.dead(shelf.tenant, "1", None)) == {ids[0], ids[1], ids[3]}
+    assert await shelf.reader.dead("somebody else", "1", None) == []
+    await shelf.bury(*[letter(4, "/many") for _ in range(12)])
+    assert len(await shelf.reader.dead(shelf.tenant, "1", "/many")) == 10
+    for absent in ("3", "", "a\0b"):
+        assert await shelf.reader.dead(shelf.tenant, absent, None) == []
+
+
 async def test_events_of_another_tenant_are_not_read(shelf: Shelf) -> None:
     await shelf.put(shelf.event("1"))
     assert await shelf.reader.by_id("somebody else", "1", None) == []
@@ -209,5 +238,7 @@ async def test_a_filter_and_a_place_go_together(shelf: Shelf) -> None:
 async def test_an_absent_replica_is_unavailable(absent: EventReader) -> None:
     with pytest.raises(Unavailable):
         await absent.by_id("tests", "1", None)
+    with pytest.raises(Unavailable):
+        await absent.dead("tests", "1", None)
     with pytest.raises(Unavailable):
         await absent.page("tests", EventFilter(), after=None, limit=1, descending=True)

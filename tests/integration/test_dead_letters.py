@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from millrace_harness.parts.endpoints import Endpoints
 from shared.access.model import Principal
 from shared.adapters.postgres.deadletters import PostgresDeadLetterStore
-from shared.adapters.postgres.engine import Writer
+from shared.adapters.postgres.engine import Reader, Writer
 from shared.adapters.postgres.migrate import migrate
+from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.store import PostgresEventStore
 from shared.deadletters.bury import NOT_A_LETTER, Bury
 from shared.deadletters.letters import Letters
@@ -158,6 +159,13 @@ async def test_a_poison_event_is_mended_and_then_stored_once_as_itself(
     letters = Letters(store, CursorSigner("secret"), SystemClock())
     body = json.dumps({"event": {"type": "order.placed", "data": {"number": 1}}, "why": "w"}).encode()
     await letters.edit(Principal(name="somebody", tenant=tenant), letter.id, body, expected=["0-dead"])
+    reader = Reader(database.reader, application_name="integration")
+    await database.replicated()
+    assert await PostgresEventReader(reader).dead(tenant, "order-1", "/tests") == [letter.id]
+    await store.settle(Scope(tenant), [letter.id], State.REDRIVEN, job=uuid4())
+    await database.replicated()
+    assert await PostgresEventReader(reader).dead(tenant, "order-1", "/tests") == []
+    await reader.close()
     found = await letters.get(Principal(name="somebody", tenant=tenant), letter.id)
     assert found.letter.value == letter.value
     mended = envelope.decode(found.value)

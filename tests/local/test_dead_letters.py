@@ -66,6 +66,16 @@ def seen(api: httpx.Client, id_: UUID) -> dict[str, Any]:
     return letter
 
 
+def letters_of(api: httpx.Client, id_: str) -> list[str]:
+    """The dead letters that the API names for an event, as soon as the replica knows of them."""
+    deadline = time.monotonic() + _BURIED_SECONDS
+    while (answer := api.get(f"/v1/events/{id_}").json())["code"] == "not_found":
+        assert time.monotonic() < deadline, f"{id_} is not known to be dead"
+        time.sleep(_PAUSE_SECONDS)
+    assert answer["code"] == "dead_lettered"
+    return [str(each) for each in answer["dead_letters"]]
+
+
 def test_a_poison_event_is_seen_and_mended_and_its_original_stays(api: httpx.Client) -> None:
     event = an_event(str(uuid4()), tenant="demo", type=f"t-{uuid4()}", data=r'"\u0000"')
     letter = a_letter(envelope(event))
@@ -73,6 +83,7 @@ def test_a_poison_event_is_seen_and_mended_and_its_original_stays(api: httpx.Cli
     found = seen(api, letter.id)
     assert (found["state"], found["code"], found["event_id"]) == ("dead", "refused_by_storage", event.id)
     assert found["value"]["data"] == "\0"
+    assert letters_of(api, event.id) == [str(letter.id)]
     (listed,) = api.get(PATH, params={"type": event.type, "state": "dead"}).json()["letters"]
     assert (listed["id"], listed["size"]) == (str(letter.id), len(letter.value or b""))
     edited = api.patch(f"{PATH}/{letter.id}", json={"event": MENDED, "why": "NUL"}, headers={"if-match": '"0-dead"'})

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -163,3 +164,15 @@ async def test_an_absent_replica_says_when_to_come_again(door: QueryDoor) -> Non
         response = await get(door, path)
         assert pointers(response, 503) == []
         assert response.headers["retry-after"] == "2"
+
+
+async def test_an_event_that_could_not_be_stored_leads_to_its_dead_letters(door: QueryDoor) -> None:
+    letters = [uuid4(), uuid4()]
+    door.store.letters["tests", "/shop", "order-1"] = letters
+    response = await get(door, "/v1/events/order-1")
+    assert (response.status_code, response.json()["code"]) == (404, "dead_lettered")
+    assert response.json()["dead_letters"] == [str(letter) for letter in letters]
+    assert (await get(door, "/v1/events/order-1?source=/other")).json()["code"] == "not_found"
+    # Redriven meanwhile, or sent again by its producer: what is stored is what counts.
+    await hold(door, an_event("order-1", source="/shop"))
+    assert (await get(door, "/v1/events/order-1")).status_code == 200

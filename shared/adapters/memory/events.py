@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC
+from uuid import UUID
 
 from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome, Position, StoredEvent
 from shared.events.ports import EventFilter, Keyset, Refused
@@ -54,6 +55,7 @@ class MemoryEventStore:
         self._rows: dict[tuple[object, ...], StoredEvent] = {}
         self.counts: Counter[tuple[object, ...]] = Counter()
         self._clock = clock or SystemClock()
+        self.letters: dict[tuple[str, str, str], list[UUID]] = {}  # by tenant, source and id, the last first
         self.away = False
 
     async def store(self, records: Sequence[LogRecord]) -> list[Outcome] | Refused:
@@ -91,6 +93,16 @@ class MemoryEventStore:
             edge = (after.received_at, after.key)
             rows = [row for row in rows if (_order(row) < edge if descending else _order(row) > edge)]
         return rows[:limit]
+
+    async def dead(self, tenant: str, id_: str, source: str | None) -> list[UUID]:
+        self._require()
+        found = [
+            letter
+            for (owner, of, named), letters in self.letters.items()
+            if (owner, named) == (tenant, id_) and source in (None, of)
+            for letter in letters
+        ]
+        return found[:10]
 
     def _require(self) -> None:
         if self.away:

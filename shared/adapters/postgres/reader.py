@@ -53,6 +53,22 @@ class PostgresEventReader:
         direction = "DESC" if descending else "ASC"
         return await self._select(conditions, f"received_at {direction}, key {direction}", limit)
 
+    async def dead(self, tenant: str, id_: str, source: str | None) -> list[UUID]:
+        if "\0" in id_:
+            return []
+        conditions = _Conditions()
+        conditions.add("state = 'dead'")
+        conditions.add("tenant = {}", tenant)
+        conditions.add("event_id = {}", id_)
+        if source is not None:
+            conditions.add("source = {}", source)
+        sql = f"SELECT id FROM dead_letters WHERE {conditions} ORDER BY dead_at DESC, id LIMIT {_MOST_CANDIDATES}"  # noqa: S608
+
+        async def select(connection: AsyncConnection) -> list[UUID]:
+            return [row.id for row in await connection.exec_driver_sql(sql, tuple(conditions.values))]
+
+        return await self._reader.transaction(select)
+
     async def _select(self, conditions: "_Conditions", order: str, limit: int) -> list[StoredEvent]:
         # What is put together here are this module's own words; every value is a parameter.
         sql = f"SELECT {_COLUMNS} FROM events WHERE {conditions} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608

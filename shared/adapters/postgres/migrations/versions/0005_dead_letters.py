@@ -41,6 +41,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX dead_letters_tenant_dead_at_id ON dead_letters (tenant, dead_at, id)")
     # PostgreSQL does not see that rows of one index with `tenant IS NULL` are in the order of what follows.
     op.execute("CREATE INDEX dead_letters_orphans_dead_at_id ON dead_letters (dead_at, id) WHERE tenant IS NULL")
+    op.execute("CREATE INDEX dead_letters_tenant_event_id ON dead_letters (tenant, event_id) WHERE state = 'dead'")
     # `before` is the subject that the letter had until then: what is looked for by a subject is found by all it had.
     op.execute("""
         CREATE TABLE dead_letter_edits (
