@@ -48,8 +48,8 @@ class EventDays(Protocol):
     """Storage by day: a place for each, and one more for events of a day that has none.
 
     What is asked here can be repeated, and may be killed anywhere: a method's work is done as a whole or not at all.
-    What makes a place, moves into it or gives it up locks out those who store for as long, and waits for a lock 0.5 s
-    at most; readers see every event once, before and after.
+    What makes a place or gives it up locks out those who store for a moment, and waits for a lock 0.5 s at most. Where
+    strays are moved the moment grows with them. Readers see every event once, before and after.
     """
 
     async def days(self) -> list[date]:
@@ -57,7 +57,10 @@ class EventDays(Protocol):
         ...
 
     async def strays(self) -> Mapping[date, int]:
-        """Events that lie outside of any day's place, by their day: the first 100,000 of them are counted."""
+        """Events that lie outside of any day's place, by their day: the first 100,000 of them are counted.
+
+        A day with none is one whose place is half made.
+        """
         ...
 
     async def make(self, day: date) -> int:

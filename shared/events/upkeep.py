@@ -77,9 +77,9 @@ class _Run:
         await self._make(kept, strays)
         await self._remove_strays(kept, strays)
         await self._end(kept)
-        if strays:
+        self._done.strays = sum(strays.values())
+        if self._done.strays:
             # An alarm hangs on this line: events came to a day that nobody had made a place for.
-            self._done.strays = sum(strays.values())
             told = {"strays": self._done.strays, "moved": self._done.moved, "days": sorted(map(str, strays))}
             _LOG.error("maintain.default_partition", extra=told)
         return self._done
@@ -88,7 +88,8 @@ class _Run:
         there = set(await self._days.days())
         needed = kept.all_over_before(self._today)
         missing = [day for day in days_around(self._today) if day not in there]
-        missing += sorted(day for day in strays if day >= needed and day not in missing and day not in there)
+        homeless = (day for day, count in strays.items() if day >= needed or not count)
+        missing += sorted(day for day in homeless if day not in missing and day not in there)
         for day in missing:
             if self._done.locked or not self._has_time():
                 return

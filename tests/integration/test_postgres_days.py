@@ -28,8 +28,8 @@ from tests.fixtures.parts import fresh_database
 TODAY = MOMENT.date()
 FAR = MOMENT + timedelta(days=40)
 KIND = TypeOf("tests", "test.made")
-BATCH = 50
-READERS, WRITERS = 3, 2
+BATCH = 20
+READERS, WRITERS = 2, 2
 PAGE = 100_000
 
 pytestmark = pytest.mark.parts
@@ -80,6 +80,7 @@ class Sender:
         outcomes = await self._store.store(batch)
         assert outcomes == [Outcome.STORED] * BATCH
         self._stored.update(record.event.id for record in batch)
+        await asyncio.sleep(0.01)  # so that there is something to read and to move, and not ever more
 
 
 class Watcher:
@@ -109,7 +110,7 @@ async def test_a_missing_partition_loses_nothing_while_its_events_are_moved_unde
         await sender()
     upkeep = Upkeep(storage.opened, FixedClock(MOMENT))
     async with beside(*senders, *watchers):
-        for _ in range(8):
+        for _ in range(3):
             # Each time as if nobody had made it: what is in the partition goes back to the default one.
             await back_to_default(storage)
             done = await upkeep(Deadline(60))
@@ -245,6 +246,52 @@ async def kill_after(storage: InPostgres, seconds: float) -> None:
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'tests' AND pid <> pg_backend_pid()
     """)
+
+
+async def half_made(storage: InPostgres, *, columns: str = "") -> None:
+    """What a run leaves that is killed between its copies and its last step."""
+    name = f"events_{FAR:%Y%m%d}"
+    await storage.execute(
+        f"CREATE TABLE {name} (LIKE events INCLUDING ALL); INSERT INTO {name} SELECT * FROM events_default"
+    )
+    if columns:
+        await storage.execute(f"ALTER TABLE {name} {columns}")
+
+
+async def test_what_a_killed_run_has_copied_is_what_it_still_is_when_the_next_one_attaches_it(
+    storage: InPostgres,
+) -> None:
+    batch = records(5)
+    await storage.store.store(batch)
+    await half_made(storage)
+    gone, changed, *_ = (record.event.id for record in batch)
+    await storage.execute(f"DELETE FROM events WHERE id = '{gone}'")
+    await storage.execute(f"UPDATE events SET subject = 'changed' WHERE id = '{changed}'")
+    late = records(5)
+    await storage.store.store(late)
+    done = await Upkeep(storage.opened, FixedClock(MOMENT))(Deadline(60))
+    assert (done.moved, done.strays) == (9, 9)
+    rows = {row.event.id: row.event.subject for row in await everything(storage.database.writer)}
+    assert rows.keys() == {record.event.id for record in batch + late} - {gone}
+    assert [id_ for id_, subject in rows.items() if subject] == [changed]
+
+
+async def test_no_copy_stays_of_events_that_were_removed_meanwhile(storage: InPostgres) -> None:
+    await storage.put(FAR.date(), KIND, 3)
+    await half_made(storage)
+    await storage.execute("DELETE FROM events")
+    done = await Upkeep(storage.opened, FixedClock(MOMENT))(Deadline(60))
+    assert (done.strays, done.moved) == (0, 0)
+    async with storage.connected() as connection:
+        assert await connection.fetchval(f"SELECT count(*) FROM events_{FAR:%Y%m%d}") == 0
+
+
+async def test_a_half_made_partition_of_an_older_schema_is_made_again(storage: InPostgres) -> None:
+    await storage.put(FAR.date(), KIND, 3)
+    await half_made(storage, columns="DROP COLUMN redriven_at")
+    before = await storage.rows()
+    assert (await Upkeep(storage.opened, FixedClock(MOMENT))(Deadline(60))).moved == 3
+    assert await storage.rows() == before
 
 
 async def test_upkeep_and_a_migration_take_turns(storage: InPostgres) -> None:

@@ -17,6 +17,7 @@ from shared.kit.errors import Unavailable
 from shared.status.model import COUNTED
 
 LOCK_SECONDS = 0.5  # for each of the two or three locks of a step; a batch that is being stored takes 0.1 s
+_COPIED = 5_000  # rows in one transaction
 _TURN_SECONDS = 1  # a migration goes first
 
 
@@ -29,6 +30,11 @@ STRAYS = text(f"""
 SELECT received_day AS day, count(*) AS events
 FROM (SELECT received_day FROM events_default LIMIT {COUNTED}) counted GROUP BY 1
 """)  # noqa: S608  # this module's own words
+_LEFTOVERS = text(r"""
+SELECT to_date(right(relname, 8), 'YYYYMMDD') AS day FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND NOT relispartition
+  AND relname ~ '^events_\d{8}$'
+""")
 # The index is asked for the next pair, again and again: as many descents as there are types, whatever the rows.
 _TYPES = """
 WITH RECURSIVE kinds AS (
@@ -40,9 +46,29 @@ WITH RECURSIVE kinds AS (
 )
 SELECT tenant, type FROM kinds
 """
-_MOVE = """
-WITH moved AS (DELETE FROM events_default WHERE received_day = '{day}' RETURNING *)
-INSERT INTO {name} SELECT * FROM moved
+# Of a day whose events lie in the default partition: those that are not copied yet, in the order of their keys.
+_COPY = """
+INSERT INTO {name} SELECT * FROM events_default
+WHERE received_day = '{day}' AND key > coalesce(
+    (SELECT key FROM {name} WHERE received_day = '{day}' ORDER BY key DESC LIMIT 1),
+    '00000000-0000-0000-0000-000000000000'
+)
+ORDER BY key LIMIT {limit}
+"""
+# What became of them meanwhile: removed or changed, or come behind the last one that was copied.
+_FORGET_COPIES = """
+DELETE FROM {name} copy WHERE NOT EXISTS (
+    SELECT FROM events_default stray
+    WHERE stray.received_day = '{day}' AND stray.key = copy.key AND (stray.*) IS NOT DISTINCT FROM (copy.*)
+)
+"""
+_COPY_REST = """
+INSERT INTO {name} SELECT * FROM events_default stray
+WHERE received_day = '{day}' AND NOT EXISTS (SELECT FROM {name} copy WHERE copy.key = stray.key)
+"""
+_COLUMNS = """
+SELECT string_agg(format('%s %s', attname, atttypid), ',' ORDER BY attname) FROM pg_attribute
+WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
 """
 _REMOVE = """
 DELETE FROM {name} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {name} WHERE tenant = :tenant AND type = :type LIMIT :limit))
@@ -68,24 +94,45 @@ class PostgresDays:
 
     async def strays(self) -> Mapping[date, int]:
         async with self._connection.begin():
-            return {row.day: row.events for row in await self._connection.execute(STRAYS)}
+            leftovers = (await self._connection.execute(_LEFTOVERS)).scalars()
+            found = dict.fromkeys(leftovers, 0)
+            return found | {row.day: row.events for row in await self._connection.execute(STRAYS)}
 
     async def make(self, day: date) -> int:
+        if day in await self.days():
+            return 0
         name = _name(day)
+        await self._make_table(name)
+        while await self._copy(day, name) == _COPIED:
+            pass
         async with self._locking():
-            if await self._is_there(name):
-                return 0
             # Attached rather than made as a partition: that leaves the table to readers. But not to writers: one that
             # has found no partition for its row would be refused by the default one, which takes it no more.
             await self._execute("LOCK TABLE ONLY events IN SHARE ROW EXCLUSIVE MODE")
-            await self._execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL)")
-            moved: int = (await self._execute(_MOVE.format(day=day, name=name))).rowcount
+            await self._execute(_FORGET_COPIES.format(name=name, day=day))
+            await self._execute(_COPY_REST.format(name=name, day=day))
+            moved: int = (await self._execute(f"DELETE FROM events_default WHERE received_day = '{day}'")).rowcount  # noqa: S608
             if moved:
                 # A query that is planned now knows of the default partition only, and its rows will have left that.
                 await self._execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
             bounds = f"FROM ('{day}') TO ('{day + timedelta(days=1)}')"
             await self._execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES {bounds}")
             return moved
+
+    async def _make_table(self, name: str) -> None:
+        """A table for a day's events, to be attached. One that a killed run has left is used, unless it is outdated."""
+        async with self._connection.begin():
+            ours, its = [
+                (await self._connection.exec_driver_sql(_COLUMNS, (table,))).scalar_one() for table in ("events", name)
+            ]
+            if its is not None and its != ours:
+                await self._execute(f"DROP TABLE {name}")
+            await self._execute(f"CREATE TABLE IF NOT EXISTS {name} (LIKE events INCLUDING ALL)")
+
+    async def _copy(self, day: date, name: str) -> int:
+        """Copy some events of the default partition while everybody reads and writes, so that the rest is quick."""
+        async with self._connection.begin():
+            return int((await self._execute(_COPY.format(name=name, day=day, limit=_COPIED))).rowcount)
 
     async def kept(self) -> Kept:
         columns = event_types.c
@@ -140,10 +187,6 @@ class PostgresDays:
 
     async def _types(self, name: str) -> list[TypeOf]:
         return [TypeOf(row.tenant, row.type) for row in await self._execute(_TYPES.format(name=name))]
-
-    async def _is_there(self, name: str) -> bool:
-        found = await self._connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": name})
-        return bool(found.scalar_one())
 
     @asynccontextmanager
     async def _locking(self) -> AsyncIterator[None]:
