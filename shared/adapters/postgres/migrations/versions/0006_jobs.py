@@ -26,10 +26,11 @@ def upgrade() -> None:
             changed_at  timestamptz NOT NULL,
             lease       uuid,
             lease_until timestamptz,
-            due_at      timestamptz NOT NULL
+            due_at      timestamptz NOT NULL,
+            stalls      integer     NOT NULL DEFAULT 0
         )
     """)
-    op.execute("CREATE INDEX jobs_tenant_created_at_id ON jobs (tenant, created_at, id)")
+    op.execute("CREATE INDEX jobs_tenant_id ON jobs (tenant, id)")
     op.execute("""
         CREATE TABLE erasures (
             tenant    text        NOT NULL,

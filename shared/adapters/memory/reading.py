@@ -1,0 +1,79 @@
+"""The log as jobs read it, in memory."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from shared.adapters.memory.events import MemoryEventLog
+from shared.events.envelope import encode
+from shared.events.model import RawRecord
+from shared.jobs.ports import Span
+from shared.kit.errors import NotFound, Unavailable
+
+
+class MemoryLogReader:
+    """A LogReader of a log in memory. It has lost what lies before `first` of each partition."""
+
+    def __init__(self, log: MemoryEventLog) -> None:
+        self._log = log
+        self.first: dict[int, int] = {}
+
+    async def starts(self) -> dict[int, int]:
+        self._require()
+        return {partition: self.first.get(partition, 0) for partition in range(len(self._log.partitions))}
+
+    async def ends(self) -> dict[int, int]:
+        self._require()
+        return {partition: len(events) for partition, events in enumerate(self._log.partitions)}
+
+    async def since(self, moment: datetime) -> dict[int, int]:
+        ends = await self.ends()
+        return {
+            partition: next(
+                (
+                    offset
+                    for offset, event in enumerate(self._log.partitions[partition])
+                    if offset >= self.first.get(partition, 0) and event.received_at >= moment
+                ),
+                end,
+            )
+            for partition, end in ends.items()
+        }
+
+    async def read(self, start: Mapping[int, int], end: Mapping[int, int], *, records: int) -> Span:
+        self._require()
+        found: list[RawRecord] = []
+        following: dict[int, int] = {}
+        for partition, upto in end.items():
+            at = start.get(partition, 0)
+            if at < min(self.first.get(partition, 0), upto):
+                raise NotFound("The log does not have these records any more.")
+            events = self._log.partitions[partition][at : min(upto, at + records - len(found))]
+            found += [
+                RawRecord(
+                    "events",
+                    partition,
+                    at + place,
+                    encode(event),
+                    timestamp_ms=int(event.received_at.timestamp() * 1000),
+                )
+                for place, event in enumerate(events)
+            ]
+            following[partition] = at + len(events)
+        return Span(found, following)
+
+    def _require(self) -> None:
+        if self._log.away:
+            raise Unavailable("No broker answers.")
+
+
+class MemoryConsumers:
+    """A Consumers that is as far as `committed` says."""
+
+    def __init__(self) -> None:
+        self.committed: dict[int, int] = {}
+        self.away = False
+
+    async def behind(self, ends: Mapping[int, int]) -> int:
+        if self.away:
+            raise Unavailable("No broker answers.")
+        return sum(max(0, end - self.committed.get(partition, 0)) for partition, end in ends.items())

@@ -1,0 +1,140 @@
+"""What jobs ask of the outside."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from shared.events.model import RawRecord
+from shared.jobs.model import Job, State
+
+
+class JobStore(Protocol):
+    """Jobs by their id. Every method raises `Unavailable` when the store is away; then nothing was changed, or all."""
+
+    async def create(self, job: Job) -> None:
+        """Keep a new job. Repeatable: one that is there already stays as it is."""
+        ...
+
+    async def get(self, tenant: str, id_: UUID) -> Job | None:
+        """One job of the tenant."""
+        ...
+
+    async def page(self, tenant: str, *, before: UUID | None, limit: int) -> list[Job]:
+        """Up to `limit` jobs of the tenant made before the job `before`, the newest first."""
+        ...
+
+    async def steer(self, tenant: str, id_: UUID, to: State, *, since: Collection[State]) -> Job | None:
+        """Take a job that is in one of the states `since` to `to`, and give it; None where there is none such.
+
+        A step that is at work hears of it at its next `commit`. What becomes `QUEUED` is due at once.
+        """
+        ...
+
+    async def claim(self, id_: UUID, lease: UUID, *, seconds: float) -> Job | None:
+        """Have the job for `seconds`, under a `lease` of one's own that nobody had before.
+
+        None where there is nothing to do: it is over, paused or cancelled, or somebody has it. A job that was paused or
+        cancelled with a chunk begun is given all the same: that chunk is to be ended. One that was queued is running
+        now. Counts one more of `stalls`.
+        """
+        ...
+
+    async def commit(self, job: Job, lease: UUID) -> State:
+        """Keep `job` as it is given, and say in which state it is now.
+
+        Somebody who paused or cancelled it meanwhile is not overruled: then that is the state, and all the rest is kept
+        as given. Resets `stalls`.
+
+        Raises:
+            Superseded: the lease is another's. Nothing was kept.
+        """
+        ...
+
+    async def release(self, id_: UUID, lease: UUID, *, due_at: datetime) -> None:
+        """Let go of the job, which goes on at `due_at`. Nothing happens where the lease is another's."""
+        ...
+
+    async def overdue(self, *, seconds: float, limit: int) -> list[UUID]:
+        """Jobs that `claim` would give and that were due `seconds` ago or longer: nobody has woken them."""
+        ...
+
+
+class Superseded(Exception):
+    """Somebody else has the job now."""
+
+
+class Wake(Protocol):
+    """Has a step begun."""
+
+    async def wake(self, job: UUID, *, after: float) -> None:
+        """Begin a step of `job` in `after` seconds, rounded up to whole ones, at most 900. It may be begun twice.
+
+        Raises:
+            Unavailable: nobody was told.
+        """
+        ...
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Records that were read, and where each partition goes on."""
+
+    records: list[RawRecord]
+    next: dict[int, int]
+
+
+class LogReader(Protocol):
+    """A topic, read by offsets and without a group. Every method raises `Unavailable` when no broker answers in time.
+
+    The order of records is the log's within a partition, and none between partitions.
+    """
+
+    async def starts(self) -> dict[int, int]:
+        """The first offset that each partition still has."""
+        ...
+
+    async def ends(self) -> dict[int, int]:
+        """The offset after the last record that is readable, for each partition."""
+        ...
+
+    async def since(self, moment: datetime) -> dict[int, int]:
+        """For each partition the first offset whose record's time is `moment` or later; its end where there is none."""
+        ...
+
+    async def read(self, start: Mapping[int, int], end: Mapping[int, int], *, records: int) -> Span:
+        """Up to `records` records from `start` on and before `end`, those of each partition in order.
+
+        Raises:
+            NotFound: the log does not have the first of them any more.
+        """
+        ...
+
+
+class Consumers(Protocol):
+    """How far those are who read a topic."""
+
+    async def behind(self, ends: Mapping[int, int]) -> int:
+        """How many records before `ends` have not been committed by the group.
+
+        Raises:
+            Unavailable: no broker answered in time.
+        """
+        ...
+
+
+class Erasures(Protocol):
+    """Subjects that were erased. Raises `Unavailable` when the store is away. No subject is kept, but a keyed hash."""
+
+    async def note(self, tenant: str, subject: str, asked_at: datetime, job: UUID) -> None:
+        """From now on `subject` is erased, as far as its events were received at `asked_at` or before. Repeatable."""
+        ...
+
+    async def asked(self, tenant: str, subjects: Sequence[str]) -> dict[str, datetime]:
+        """Of at most 1,000 `subjects` those that were erased, with the last moment up to which."""
+        ...
+
+    def digest(self, tenant: str, subject: str) -> str:
+        """What is kept of a subject: 64 hexadecimal digits."""
+        ...

@@ -1,0 +1,68 @@
+"""What a kind of job is to the engine: a plan, and chunks."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from shared.jobs.model import Chunk, Job
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Where a job begins, and how many items it has to look at, if that can be told."""
+
+    cursor: dict[str, Any]
+    total: int | None = None
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """There is nothing to do for `seconds`; `message` says what for. The job stands at `cursor` then."""
+
+    seconds: float
+    message: str
+    cursor: dict[str, Any]
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """Nothing is left. `spec` is what is kept of what was asked, None for all of it. `failure` says what went wrong."""
+
+    result: dict[str, Any]
+    spec: dict[str, Any] | None = None
+    failure: str | None = None
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What became of a chunk. `moved` is how many events that cost whoever comes behind: what the rate is for."""
+
+    result: dict[str, Any]
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    moved: int = 0
+
+
+class Work(Protocol):
+    """One kind of job."""
+
+    async def plan(self, job: Job) -> Plan:
+        """Look at what there is to do. Changes nothing.
+
+        Raises:
+            Unavailable: a part is away.
+        """
+        ...
+
+    async def look(self, job: Job, limit: int) -> Chunk | Wait | Finished:
+        """What comes next, of at most `limit` events. Changes nothing, and leads to the same place when asked again.
+
+        Raises:
+            Unavailable: a part is away.
+        """
+        ...
+
+    async def carry_out(self, job: Job, intent: dict[str, Any], *, again: bool) -> Moved:
+        """Do what `intent` says, which may have been begun before where `again` is set, and leave it done once.
+
+        Raises:
+            Unavailable: a part is away, or did not say whether it is done. To be called `again`, a moment later.
+        """
+        ...

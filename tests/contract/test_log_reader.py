@@ -1,0 +1,121 @@
+"""What LogReader promises, kept by the log in memory and by Kafka."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from shared.adapters.kafka.log import KafkaEventLog
+from shared.adapters.kafka.reading import KafkaConsumers, KafkaLogReader
+from shared.adapters.memory.events import MemoryEventLog
+from shared.adapters.memory.reading import MemoryConsumers, MemoryLogReader
+from shared.events.envelope import decode
+from shared.events.ports import EventLog
+from shared.events.topics import Topic
+from shared.jobs.ports import LogReader
+from shared.kit.errors import Unavailable
+from tests.fixtures.events import MOMENT, an_event
+from tests.fixtures.parts import fresh_topic
+
+_PARTITIONS = 3
+
+
+@dataclass(frozen=True)
+class Both:
+    """A log, and who reads it."""
+
+    log: EventLog
+    reader: LogReader
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.parts)])
+async def both(request: pytest.FixtureRequest) -> AsyncIterator[Both]:
+    if request.param == "memory":
+        memory = MemoryEventLog(_PARTITIONS)
+        yield Both(memory, MemoryLogReader(memory))
+        return
+    endpoints = request.getfixturevalue("endpoints")
+    topic = fresh_topic(endpoints, partitions=_PARTITIONS)
+    log = KafkaEventLog(endpoints.kafka_bootstrap, topic, client_id="contract", budget_seconds=10)
+    reader = KafkaLogReader(endpoints.kafka_bootstrap, topic, client_id="contract", bound_seconds=20)
+    yield Both(log, reader)
+    await log.close()
+    await reader.close()
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def absent(request: pytest.FixtureRequest) -> LogReader:
+    if request.param == "memory":
+        memory = MemoryEventLog()
+        memory.away = True
+        return MemoryLogReader(memory)
+    return KafkaLogReader("127.0.0.1:1", Topic("events", 1, 1), client_id="contract")
+
+
+async def test_an_empty_log_begins_where_it_ends(both: Both) -> None:
+    nothing = dict.fromkeys(range(_PARTITIONS), 0)
+    assert await both.reader.starts() == await both.reader.ends() == await both.reader.since(MOMENT) == nothing
+    assert (await both.reader.read(nothing, nothing, records=10)).records == []
+
+
+async def test_all_that_was_appended_is_read_in_pieces_and_in_order(both: Both) -> None:
+    events = [an_event(f"event-{number}", partition_key=str(number % 7)) for number in range(60)]
+    await both.log.append(events)
+    at, ends = await both.reader.starts(), await both.reader.ends()
+    assert sum(ends.values()) == 60
+    found = []
+    while at != ends:
+        span = await both.reader.read(at, ends, records=25)
+        assert 0 < len(span.records) <= 25
+        found += span.records
+        at |= span.next
+    assert sorted(decode(record.value).id for record in found) == sorted(event.id for event in events)
+    for partition in range(_PARTITIONS):
+        offsets = [record.offset for record in found if record.partition == partition]
+        assert offsets == list(range(ends[partition]))
+    assert {record.timestamp_ms for record in found} == {int(MOMENT.timestamp() * 1000)}
+
+
+async def test_what_comes_after_the_end_that_was_noted_is_not_read(both: Both) -> None:
+    await both.log.append([an_event("first", partition_key="key")])
+    starts, ends = await both.reader.starts(), await both.reader.ends()
+    await both.log.append([an_event("second", partition_key="key")])
+    span = await both.reader.read(starts, ends, records=10)
+    assert [decode(record.value).id for record in span.records] == ["first"]
+    assert span.next.items() <= ends.items()
+
+
+async def test_a_moment_leads_to_the_first_record_of_that_time_or_later(both: Both) -> None:
+    times = [MOMENT + timedelta(seconds=number) for number in range(4)]
+    await both.log.append([an_event(partition_key="key", received_at=time) for time in times])
+    since, ends = await both.reader.since(times[2]), await both.reader.ends()
+    assert sum(ends[partition] - since[partition] for partition in ends) == 2
+    assert await both.reader.since(times[3] + timedelta(seconds=1)) == ends
+
+
+async def test_where_no_broker_answers_everything_says_so(absent: LogReader) -> None:
+    for question in (absent.starts(), absent.ends(), absent.since(MOMENT), absent.read({0: 0}, {0: 1}, records=1)):
+        with pytest.raises(Unavailable):
+            await question
+
+
+async def test_a_group_that_has_committed_nothing_is_behind_by_all(request: pytest.FixtureRequest) -> None:
+    assert await MemoryConsumers().behind({0: 5, 1: 2}) == 7
+
+
+@pytest.mark.parts
+async def test_a_group_is_behind_by_what_it_has_not_committed(request: pytest.FixtureRequest) -> None:
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    bootstrap = request.getfixturevalue("endpoints").kafka_bootstrap
+    topic = fresh_topic(request.getfixturevalue("endpoints"), partitions=2)
+    consumers = KafkaConsumers(bootstrap, topic, f"group-{topic.name}", client_id="contract")
+    assert await consumers.behind({0: 5, 1: 2}) == 7
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=f"group-{topic.name}", enable_auto_commit=False)
+    await consumer.start()
+    consumer.assign([TopicPartition(topic.name, 0)])
+    await consumer.commit({TopicPartition(topic.name, 0): 4})
+    await consumer.stop()
+    assert await consumers.behind({0: 5, 1: 2}) == 3
+    assert await consumers.behind({0: 3, 1: 0}) == 0
