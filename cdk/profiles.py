@@ -40,6 +40,7 @@ class Endpoints(_Frozen):
     redis_url: Annotated[str, Field(pattern="^rediss?://")]
     api_key_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     cursor_secret: Annotated[str, Field(min_length=16)]
+    erasure_secret: Annotated[str, Field(min_length=16)]
 
 
 class Pollers(_Frozen):

@@ -51,6 +51,17 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """Started by a queue of the function's own, `{stage}-{function}`, one message at a time.
+
+    `retry_seconds` is when a message that was not done comes back: longer than the lease of the step that was killed
+    with it (`shared/jobs/engine.py`), so that the next one can have the job.
+    """
+
+    retry_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Started by CloudFormation, once a deployment, before anything that needs its work."""
 
@@ -67,7 +78,7 @@ class Function:
     """A Lambda function. `memory_mb` also sets its share of a CPU (1,769 MB is one whole vCPU)."""
 
     name: str
-    trigger: Http | Kafka | Objects | Deployment | Schedule
+    trigger: Http | Kafka | Objects | Steps | Deployment | Schedule
     memory_mb: int
     timeout_seconds: int
 
@@ -111,6 +122,15 @@ MANAGE = Function(
             Route("GET", "/v1/dead-letters"),
             Route("GET", "/v1/dead-letters/{id}"),
             Route("PATCH", "/v1/dead-letters/{id}"),
+            Route("POST", "/v1/dead-letters/redrive"),
+            Route("POST", "/v1/dead-letters/discard"),
+            Route("POST", "/v1/replays"),
+            Route("POST", "/v1/erasures"),
+            Route("GET", "/v1/jobs"),
+            Route("GET", "/v1/jobs/{id}"),
+            Route("POST", "/v1/jobs/{id}/pause"),
+            Route("POST", "/v1/jobs/{id}/resume"),
+            Route("POST", "/v1/jobs/{id}/cancel"),
             Route("GET", "/v1/status"),
             Route("GET", "/openapi.json"),
             Route("GET", "/asyncapi.json"),
@@ -134,8 +154,9 @@ BURY = Function(
     timeout_seconds=30,
 )
 DRAIN = Function("drain", Objects(batch_size=10, retry_seconds=30), memory_mb=512, timeout_seconds=30)
+JOBS = Function("jobs", Steps(retry_seconds=90), memory_mb=512, timeout_seconds=60)
 MIGRATE = Function("migrate", Deployment(), memory_mb=512, timeout_seconds=120)
 # A run takes a second; the rest is for a day's events that lay in the default partition, and are moved in one piece.
 MAINTAIN = Function("maintain", Schedule(minutes=1), memory_mb=512, timeout_seconds=300)
 
-FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, BURY, DRAIN, MIGRATE, MAINTAIN)
+FUNCTIONS = (INGEST, QUERY, MANAGE, PERSIST, BURY, DRAIN, JOBS, MIGRATE, MAINTAIN)

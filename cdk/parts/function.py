@@ -26,7 +26,9 @@ class LambdaFunction(Construct):
     The role may write to the function's own log group and nothing else: triggers and stores add what they need.
     """
 
-    def __init__(self, scope: Construct, row: Function, *, profile: Profile, bundle: Bundle, spool_bucket: str) -> None:
+    def __init__(
+        self, scope: Construct, row: Function, *, profile: Profile, bundle: Bundle, spool_bucket: str, jobs_queue: str
+    ) -> None:
         super().__init__(scope, row.name.capitalize())
         name = f"{profile.name}-{row.name}"
         log_group = logs.LogGroup(
@@ -50,7 +52,7 @@ class LambdaFunction(Construct):
             ),
             memory_size=row.memory_mb,
             timeout=core.Duration.seconds(row.timeout_seconds),
-            environment=environment(row, profile, spool_bucket=spool_bucket),
+            environment=environment(row, profile, spool_bucket=spool_bucket, jobs_queue=jobs_queue),
             role=role,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,

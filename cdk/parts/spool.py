@@ -68,6 +68,11 @@ class Spool(Construct):
             )
         )
 
+    def erase(self, function: lambda_.Function) -> None:
+        """Let `function` list, read, write and remove objects: one is written again without what is to be gone."""
+        self._allow(function, f"{PREFIX}*", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+        function.add_to_role_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]))
+
     def _allow(self, function: lambda_.Function, names: str, *actions: str) -> None:
         # Not the construct's grants: those also give tags, legal holds and all versions.
         statement = iam.PolicyStatement(actions=list(actions), resources=[self.bucket.arn_for_objects(names)])

@@ -9,11 +9,12 @@ from cdk.parts.api import Api
 from cdk.parts.bundling import Bundle
 from cdk.parts.consumer import consume
 from cdk.parts.function import LambdaFunction
+from cdk.parts.jobs import JobsQueue
 from cdk.parts.migration import Migration
 from cdk.parts.schedule import repeat
 from cdk.parts.spool import Spool
 from cdk.profiles import Profile
-from functions.catalog import DRAIN, FUNCTIONS, INGEST, MIGRATE, Http, Kafka, Objects, Schedule
+from functions.catalog import DRAIN, FUNCTIONS, INGEST, JOBS, MANAGE, MIGRATE, Http, Kafka, Objects, Schedule, Steps
 from shared.events.topics import TOPICS
 
 
@@ -30,14 +31,25 @@ class Whole(core.Stack):
         api = Api(self, profile=profile)
         assert isinstance(DRAIN.trigger, Objects)
         spool = Spool(self, profile=profile, trigger=DRAIN.trigger)
+        assert isinstance(JOBS.trigger, Steps)
+        jobs = JobsQueue(self, profile=profile, trigger=JOBS.trigger)
         functions = {
             row: LambdaFunction(
-                self, row, profile=profile, bundle=bundles[row.name], spool_bucket=spool.bucket.bucket_name
+                self,
+                row,
+                profile=profile,
+                bundle=bundles[row.name],
+                spool_bucket=spool.bucket.bucket_name,
+                jobs_queue=jobs.queue.queue_url,
             ).function
             for row in FUNCTIONS
         }
         spool.write(functions[INGEST])
         spool.drain(functions[DRAIN])
+        spool.erase(functions[JOBS])
+        jobs.wake(functions[MANAGE])
+        jobs.wake(functions[JOBS])
+        jobs.step(functions[JOBS])
         migration = Migration(
             self, row=MIGRATE, function=functions[MIGRATE], bundle=bundles[MIGRATE.name], topics=TOPICS
         )

@@ -14,6 +14,7 @@ from shared.deadletters.ports import DeadLetterStore
 from shared.events.envelope import decode
 from shared.events.model import Event
 from shared.jobs.again import Again
+from shared.jobs.erased import erased
 from shared.jobs.model import Chunk, Job, plain, read
 from shared.jobs.ports import Erasures
 from shared.jobs.work import Finished, Moved, Plan
@@ -131,10 +132,10 @@ class Redrive(_Letters):
             settled = await self._letters.settle(scope, meant.letters, State.REDRIVEN, job=job.id)
             found = await self._letters.some(scope, settled)
         events, unreadable = _events(job, found, meant.at)
-        erased = await self._erased(job.tenant, events)
-        events = {name: event for name, event in events.items() if name not in erased}
+        gone = await erased(self._erasures, job.tenant, events)
+        events = {name: event for name, event in events.items() if name not in gone}
         if not job.is_dry:
-            await self._letters.reopen(scope, [*unreadable, *map(UUID, erased)], job=job.id)
+            await self._letters.reopen(scope, [*unreadable, *map(UUID, gone)], job=job.id)
             await self._again.append(job.id, events, meant.ends, again=again)
         result = _sampled(job.progress.result, map(UUID, events))
         if unreadable:
@@ -146,15 +147,6 @@ class Redrive(_Letters):
             failed=len(unreadable),
             moved=0 if job.is_dry else len(events),
         )
-
-    async def _erased(self, tenant: str, events: dict[str, Event]) -> set[str]:
-        subjects = sorted({event.subject for event in events.values() if event.subject is not None})
-        asked = await self._erasures.asked(tenant, subjects) if subjects else {}
-        return {
-            name
-            for name, event in events.items()
-            if event.subject in asked and event.received_at <= asked[event.subject]
-        }
 
 
 def _events(job: Job, letters: Sequence[StoredLetter], at: datetime) -> tuple[dict[str, Event], list[UUID]]:

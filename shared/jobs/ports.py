@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events.model import RawRecord
+from shared.events.model import Event, RawRecord
+from shared.events.ports import EventFilter
 from shared.jobs.model import Job, State
 
 
@@ -137,4 +138,16 @@ class Erasures(Protocol):
 
     def digest(self, tenant: str, subject: str) -> str:
         """What is kept of a subject: 64 hexadecimal digits."""
+        ...
+
+
+class Rows(Protocol):
+    """What storage has, asked of the writer. Every method raises `Unavailable` when the store is away."""
+
+    async def missing(self, events: Sequence[Event]) -> set[UUID]:
+        """The keys of those of at most 1,000 `events` that have no row."""
+        ...
+
+    async def counted(self, tenant: str, where: EventFilter) -> int | None:
+        """How many rows `where` fits, to the minute; None where only reading them all would tell."""
         ...

@@ -80,6 +80,19 @@ class ManageSettings(Settings, frozen=True, kw_only=True):
     cursor_secret: str
     kafka_bootstrap: str
     connection_budget: int
+    jobs_queue_url: str
+
+
+class JobsSettings(Settings, frozen=True, kw_only=True):
+    """A queue in; behind it all that a job may move or remove. Erased subjects are known by a hash with the secret."""
+
+    kafka_bootstrap: str
+    database_url: str
+    database_read_url: str
+    redis_url: str
+    spool_bucket: str
+    jobs_queue_url: str
+    erasure_secret: str
 
 
 class DrainSettings(Settings, frozen=True, kw_only=True):

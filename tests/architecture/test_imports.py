@@ -22,6 +22,7 @@ _NOT = {
     "persist": _AWS | _BROKER | _WEB,
     "bury": _AWS | _BROKER | _WEB | {"redis"},
     "drain": _AWS | _SQL | _WEB,
+    "jobs": _AWS | _WEB,
     "migrate": _AWS | _WEB,
     "maintain": _AWS | _WEB | {"alembic"},
 }
@@ -32,6 +33,8 @@ _VARIABLES = {
     "DATABASE_URL": "postgresql://user:word@127.0.0.1:1/name",
     "DATABASE_READ_URL": "postgresql://user:word@127.0.0.1:1/name",
     "DATABASE_DIRECT_URL": "postgresql://user:word@127.0.0.1:1/name",
+    "ERASURE_SECRET": "secret",
+    "JOBS_QUEUE_URL": "http://127.0.0.1:1/jobs",
     "KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "KAFKA_REPLICATION": "1",
     "REDIS_URL": "redis://127.0.0.1:1",

@@ -45,6 +45,7 @@ def endpoints() -> Endpoints:
         redis_url="redis://127.0.0.1:16379/0",
         api_key_sha256="0" * 64,
         cursor_secret="c" * 32,
+        erasure_secret="e" * 32,
     )
 
 

@@ -69,7 +69,7 @@ def test_a_bundle_alone_imports_its_handler(
 ) -> None:
     module, attribute = row.handler.rsplit(".", 1)
     statement = f"import {module} as m; assert callable(m.{attribute}); print(m.__cached__)"
-    told = environment(row, profile, spool_bucket="spool")
+    told = environment(row, profile, spool_bucket="spool", jobs_queue="https://127.0.0.1:1/jobs")
     assert Path(run_alone(bundles[row.name], tmp_path, statement, told)).exists()
 
 

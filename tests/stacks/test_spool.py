@@ -7,6 +7,17 @@ from tests.stacks.template import Template, target
 BUCKET, QUEUE = "AWS::S3::Bucket", "AWS::SQS::Queue"
 
 
+def queue_id(template: Template) -> str:
+    (found,) = [each for each in template.ids(QUEUE) if template.properties(each).get("QueueName") == "local-spool"]
+    return found
+
+
+def policy_id(template: Template) -> str:
+    policies = {each: template.properties(each)["Queues"] for each in template.ids("AWS::SQS::QueuePolicy")}
+    (found,) = [each for each, queues in policies.items() if target(queues[0]) == queue_id(template)]
+    return found
+
+
 def allowed(template: Template, function: str) -> dict[str, Any]:
     """What the role of `function` may do in the bucket: resources by action, each the part after the bucket's ARN."""
     (bucket,) = template.ids(BUCKET)
@@ -22,7 +33,7 @@ def allowed(template: Template, function: str) -> dict[str, Any]:
 
 
 def test_an_object_of_the_spool_wakes_drain_through_the_queue(template: Template) -> None:
-    (queue,) = template.ids(QUEUE)
+    queue = queue_id(template)
     (heard,) = template.only(BUCKET)["NotificationConfiguration"]["QueueConfigurations"]
     assert heard["Event"] == "s3:ObjectCreated:*"
     assert target(heard["Queue"]) == queue
@@ -39,7 +50,7 @@ def test_an_object_that_is_set_aside_wakes_nobody(template: Template) -> None:
 
 def test_the_queue_takes_messages_of_the_bucket_before_there_is_a_bucket(template: Template) -> None:
     (bucket,) = template.ids(BUCKET)
-    (policy,) = template.ids("AWS::SQS::QueuePolicy")
+    policy = policy_id(template)
     assert policy in template.waits_for(bucket)
     sending = [
         statement
@@ -54,7 +65,7 @@ def test_the_queue_takes_messages_of_the_bucket_before_there_is_a_bucket(templat
 
 def test_a_message_that_was_not_done_comes_back_until_the_spool_is_empty(template: Template) -> None:
     assert isinstance(DRAIN.trigger, Objects)
-    queue = template.only(QUEUE)
+    queue = template.properties(queue_id(template))
     assert queue["VisibilityTimeout"] == DRAIN.trigger.retry_seconds >= DRAIN.timeout_seconds
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert "RedrivePolicy" not in queue
@@ -71,10 +82,10 @@ def test_the_bucket_is_encrypted_private_and_spoken_to_over_tls_only(template: T
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert "VersioningConfiguration" not in bucket
-    for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+    for policy in (*template.ids("AWS::S3::BucketPolicy"), *template.ids("AWS::SQS::QueuePolicy")):
         denied = [
             statement["Condition"]
-            for statement in template.only(kind)["PolicyDocument"]["Statement"]
+            for statement in template.properties(policy)["PolicyDocument"]["Statement"]
             if statement["Effect"] == "Deny"
         ]
         assert denied == [{"Bool": {"aws:SecureTransport": "false"}}]
@@ -108,8 +119,18 @@ def test_no_other_function_knows_of_the_spool(template: Template) -> None:
         for properties in template.all("AWS::Lambda::Function")
         if "SPOOL_BUCKET" in properties["Environment"]["Variables"]
     }
-    assert told == {"local-ingest", "local-drain"}
+    assert told == {"local-ingest", "local-drain", "local-jobs"}
     (bucket,) = template.ids(BUCKET)
     for name in told:
         assert target(template.function(name)["Environment"]["Variables"]["SPOOL_BUCKET"]) == bucket
     assert not allowed(template, "local-query")
+
+
+def test_jobs_may_write_objects_again_without_what_is_erased(template: Template) -> None:
+    names = {f"/{PREFIX}*"}
+    assert allowed(template, "local-jobs") == {
+        "s3:GetObject": names,
+        "s3:PutObject": names,
+        "s3:DeleteObject": names,
+        "s3:ListBucket": {""},
+    }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events.envelope import encode
-from shared.events.model import LogRecord, Outcome, Position, StoredEvent
+from shared.events.model import Event, LogRecord, Outcome, Position, StoredEvent
 from shared.events.ports import EventFilter, Refused
 from tests.fixtures.events import a_record, an_event
 from tests.fixtures.persist import PersistRoom, raw
@@ -187,7 +187,7 @@ async def test_whatever_comes_a_partition_is_done_up_to_a_record_and_no_further(
     known = an_event()
     await room.store.store([a_record(known, offset=1000)])
     room.dead.room, room.store.away = room_for_letters, away
-    values = {"known": known, "junk": b"junk"}
+    values: dict[str, Event | bytes] = {"known": known, "junk": b"junk"}
     batch = [
         raw(values.get(kind) or an_event(f"{number}" + "\0" * (kind == "refused")), number, partition)
         for number, (kind, partition) in enumerate(given_)

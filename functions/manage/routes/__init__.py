@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from functions.manage.routes import deadletters, documents, eventtypes, status
+from functions.manage.routes import deadletters, documents, eventtypes, jobs, status
 from functions.manage.wiring import Parts
 from shared.runtime.http import new_router
 
@@ -10,6 +10,6 @@ from shared.runtime.http import new_router
 def routes(parts: Parts) -> APIRouter:
     """The routes over `parts`."""
     router = new_router()
-    for group in (eventtypes, deadletters, status, documents):
+    for group in (eventtypes, deadletters, jobs, status, documents):
         router.routes += group.routes(parts).routes
     return router

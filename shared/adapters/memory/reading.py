@@ -1,11 +1,13 @@
 """The log as jobs read it, in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
-from shared.adapters.memory.events import MemoryEventLog
+from shared.adapters.memory.events import MemoryEventLog, MemoryEventStore
 from shared.events.envelope import encode
-from shared.events.model import RawRecord
+from shared.events.model import Event, RawRecord
+from shared.events.ports import EventFilter
 from shared.jobs.ports import Span
 from shared.kit.errors import NotFound, Unavailable
 
@@ -77,3 +79,22 @@ class MemoryConsumers:
         if self.away:
             raise Unavailable("No broker answers.")
         return sum(max(0, end - self.committed.get(partition, 0)) for partition, end in ends.items())
+
+
+class MemoryRows:
+    """A Rows over a store in memory."""
+
+    def __init__(self, store: MemoryEventStore) -> None:
+        self._store = store
+
+    async def missing(self, events: Sequence[Event]) -> set[UUID]:
+        there = set()
+        for event in events:
+            found = await self._store.by_id(event.tenant, event.id, event.source)
+            there |= {row.event.key for row in found if row.event.received_day == event.received_day}
+        return {event.key for event in events if event.key not in there}
+
+    async def counted(self, tenant: str, where: EventFilter) -> int | None:
+        if where.source is not None or where.subject is not None:
+            return None
+        return len(await self._store.page(tenant, where, after=None, limit=1_000_000, descending=False))

@@ -13,7 +13,7 @@ from millrace_harness.dev import deployment, environments
 from millrace_harness.dev.deployment import Deployment
 from millrace_harness.dev.environments import Environment
 from millrace_harness.dev.failed import Failed
-from millrace_harness.dev.keys import cursor_secret, development_key, sha256, write_private
+from millrace_harness.dev.keys import cursor_secret, development_key, erasure_secret, sha256, write_private
 from millrace_harness.dev.places import Places
 from millrace_harness.dev.variables import export_lines, variables
 
@@ -63,7 +63,8 @@ def test_the_development_key_is_kept_and_for_its_owner_alone(places: Places) -> 
     assert key.startswith("mr_dev_")
     assert len(key) > 40
     assert development_key(places) == key
-    assert cursor_secret(places) != key
+    assert len({cursor_secret(places), erasure_secret(places), key}) == 3
+    assert erasure_secret(places) == erasure_secret(places)
     assert len(sha256(key)) == 64
     for file in places.state.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

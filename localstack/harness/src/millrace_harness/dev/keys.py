@@ -18,6 +18,11 @@ def cursor_secret(places: Places) -> str:
     return _kept(places.state / "cursor-secret", "")
 
 
+def erasure_secret(places: Places) -> str:
+    """What the hashes of erased subjects are made with. Another one forgets which they were."""
+    return _kept(places.state / "erasure-secret", "")
+
+
 def sha256(key: str) -> str:
     """What a function knows of a key: 64 hexadecimal digits."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from millrace_harness.dev import deployment, environments
 from millrace_harness.dev.backing import Backing, Shape, backing
 from millrace_harness.dev.deployment import Deployment
-from millrace_harness.dev.keys import cursor_secret, development_key, sha256
+from millrace_harness.dev.keys import cursor_secret, development_key, erasure_secret, sha256
 from millrace_harness.dev.locks import alone
 from millrace_harness.dev.places import Places
 from millrace_harness.dev.steps import Steps, together
@@ -82,6 +82,7 @@ def _settings(places: Places, endpoints: Endpoints, brokers: int) -> dict[str, s
         "kafka_replication": brokers,
         "api_key_sha256": sha256(development_key(places)),
         "cursor_secret": cursor_secret(places),
+        "erasure_secret": erasure_secret(places),
     }
 
 

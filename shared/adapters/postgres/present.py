@@ -1,0 +1,50 @@
+"""What storage has, as jobs ask for it."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.adapters.postgres.conditions import Conditions
+from shared.adapters.postgres.engine import Writer
+from shared.events.model import Event
+from shared.events.ports import EventFilter
+
+_MISSING = """
+SELECT key FROM unnest($1::text[], $2::text[]) AS asked (day, key)
+WHERE NOT EXISTS (SELECT FROM events WHERE received_day = asked.day::date AND events.key = asked.key::uuid)
+"""
+
+
+class PostgresRows:
+    """A Rows over the writer."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def missing(self, events: Sequence[Event]) -> set[UUID]:
+        days, keys = [event.received_day.isoformat() for event in events], [str(event.key) for event in events]
+        return {UUID(row.key) for row in await self._ask(_MISSING, days, keys)}
+
+    async def counted(self, tenant: str, where: EventFilter) -> int | None:
+        if where.source is not None or where.subject is not None:
+            return None
+        conditions = Conditions()
+        conditions.add("tenant = {}", tenant)
+        if where.type is not None:
+            conditions.add("type = {}", where.type)
+        if where.since is not None:
+            conditions.add("minute >= date_trunc('minute', {}::timestamptz)", where.since)
+        if where.until is not None:
+            conditions.add("minute < {}", where.until)
+        sql = f"SELECT coalesce(sum(events), 0)::bigint AS counted FROM event_counts WHERE {conditions}"  # noqa: S608
+        (row,) = await self._ask(sql, *conditions.values)
+        return int(row.counted)
+
+    async def _ask(self, sql: str, *values: object) -> list[Row[Any]]:
+        async def work(connection: AsyncConnection) -> list[Row[Any]]:
+            return list(await connection.exec_driver_sql(sql, values))
+
+        return await self._writer.transaction(work)
