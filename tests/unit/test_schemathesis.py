@@ -9,7 +9,7 @@ from hypothesis import Phase, settings
 from pytest_socket import enable_socket
 from schemathesis.config import SchemathesisConfig
 
-from functions.openapi import openapi
+from functions.openapi import written
 from shared.adapters.memory.answers import MemoryAnswers
 from shared.deadletters.model import StoredLetter
 from shared.events.topics import EVENTS
@@ -48,7 +48,7 @@ MANAGE = ManageDoor(answers=_Forgetful())
 LETTER = a_letter(topic=EVENTS.name, partition=3, offset=17)
 MANAGE.letters.letters[LETTER.id] = StoredLetter(letter=LETTER, buried_at=MOMENT)
 APP = create_app(IngestDoor(answers=_Forgetful()).router, MANAGE.router, QueryDoor().router)
-SCHEMA = schemathesis.openapi.from_dict(openapi(), config=_CONFIG)
+SCHEMA = schemathesis.openapi.from_dict(json.loads(written()), config=_CONFIG)
 SCHEMA.app = APP
 
 
