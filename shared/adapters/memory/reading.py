@@ -8,6 +8,7 @@ from shared.adapters.memory.events import MemoryEventLog, MemoryEventStore
 from shared.events.envelope import encode
 from shared.events.model import Event, RawRecord
 from shared.events.ports import EventFilter
+from shared.events.topics import EVENTS
 from shared.jobs.ports import Span
 from shared.kit.errors import NotFound, Unavailable
 
@@ -52,7 +53,7 @@ class MemoryLogReader:
             events = self._log.partitions[partition][at : min(upto, at + records - len(found))]
             found += [
                 RawRecord(
-                    "events",
+                    EVENTS.name,
                     partition,
                     at + place,
                     encode(event),

@@ -117,6 +117,7 @@ dead_letters = Table(
     CheckConstraint("state IN ('dead', 'redriven', 'discarded')"),
     Index("dead_letters_tenant_dead_at_id", "tenant", "dead_at", "id"),
     Index("dead_letters_orphans_dead_at_id", "dead_at", "id", postgresql_where=text("tenant IS NULL")),
+    Index("dead_letters_tenant_event_id", "tenant", "event_id", postgresql_where=text("state = 'dead'")),
 )
 
 dead_letter_edits = Table(
@@ -146,7 +147,8 @@ jobs = Table(
     Column("lease", Uuid),
     Column("lease_until", _MOMENT),
     _needed("due_at", _MOMENT),
-    Index("jobs_tenant_created_at_id", "tenant", "created_at", "id"),
+    _needed("stalls", Integer, server_default="0"),
+    Index("jobs_tenant_id", "tenant", "id"),
 )
 
 erasures = Table(
