@@ -124,6 +124,68 @@ def test_a_rebalance_in_mid_batch_loses_nothing_and_keeps_the_order(
     assert watch.overlapped == []
 
 
+def test_a_rebalance_waits_for_a_call_that_is_soon_over_so_that_nothing_comes_twice(
+    bootstrap: str, make_topic: Callable[..., str], append_to: Append
+) -> None:
+    """Own choice: a rebalance waits 5 s for a call."""
+    topic, begun = make_topic(2), threading.Event()
+
+    def hold(_: Call) -> InvokeAnswer:
+        begun.set()
+        time.sleep(4)
+        return InvokeAnswer(b"")
+
+    for partition in range(2):
+        append_to(topic, partition, [b"1", b"2"])
+    slow, quick = Function(hold), Function()
+    with mapping(bootstrap, topic, slow, window_seconds=2):
+        assert begun.wait(BOUND_SECONDS)
+        with mapping(bootstrap, topic, quick):
+            eventually(lambda: [committed(bootstrap, topic, partition) for partition in range(2)] == [2, 2])
+            for partition in range(2):
+                append_to(topic, partition, [b"3"])
+            eventually(lambda: [committed(bootstrap, topic, partition) for partition in range(2)] == [3, 3])
+    for place in (f"{topic}-0", f"{topic}-1"):
+        assert sorted(slow.values(place) + quick.values(place)) == [b"1", b"2", b"3"]
+    assert quick.calls
+
+
+def test_what_is_collected_of_a_partition_that_moves_is_left_to_its_new_owner(
+    bootstrap: str, make_topic: Callable[..., str], append_to: Append
+) -> None:
+    """Own choice: who has lost a partition calls nobody with what it had collected."""
+    topic = make_topic(2)
+    for partition in range(2):
+        append_to(topic, partition, [b"1", b"2"])
+    patient, quick = Function(), Function()
+    with mapping(bootstrap, topic, patient, window_seconds=20):
+        eventually(lambda: [committed(bootstrap, topic, partition) for partition in range(2)] == [0, 0])
+        with mapping(bootstrap, topic, quick):
+            eventually(lambda: [committed(bootstrap, topic, partition) for partition in range(2)] == [2, 2])
+    assert sorted(len(function.calls) for function in (patient, quick)) == [1, 1]
+    for place in (f"{topic}-0", f"{topic}-1"):
+        assert patient.values(place) + quick.values(place) == [b"1", b"2"]
+
+
+def test_what_waits_for_a_retry_is_left_to_the_new_owner_when_its_partition_moves(
+    bootstrap: str, make_topic: Callable[..., str], append_to: Append
+) -> None:
+    """Own choice: who has lost a partition gives up its retries, and goes on with those of the others."""
+    topic = make_topic(2)
+    for partition in range(2):
+        append_to(topic, partition, [b"bad"])
+    first, mended = failing(b"bad"), Function()
+    with mapping(bootstrap, topic, first, window_seconds=1):
+        eventually(lambda: len(first.calls) >= 2)
+        with mapping(bootstrap, topic, mended):
+            eventually(lambda: bool(mended.calls))
+            place = next(iter(mended.calls[0]))
+            eventually(lambda: committed(bootstrap, topic, int(place[-1])) == 1)
+            before = len(first.calls)
+            eventually(lambda: len(first.calls) >= before + 2)
+            assert not any(place in call for call in first.calls[before:])
+
+
 def test_a_partition_that_moves_during_a_long_call_may_come_twice_but_is_never_skipped(
     bootstrap: str, make_topic: Callable[..., str], append_to: Append
 ) -> None:
