@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
@@ -68,7 +69,7 @@ async def test_a_record_as_large_as_the_log_takes_becomes_a_letter_among_small_o
     events = fresh_topic(endpoints, partitions=1)
     log = KafkaEventLog(endpoints.kafka_bootstrap, events, client_id="integration")
     # What does not compress, and what storage refuses.
-    large = an_event("large\0", data_base64=random.Random(3).randbytes(450_000).hex(), partition_key="k")
+    large = an_event("large\0", data_base64=b64encode(random.Random(3).randbytes(680_000)).decode(), partition_key="k")
     answers = await log.append([an_event(partition_key="k"), large, an_event(partition_key="k")])
     await log.close()
     assert all(isinstance(answer, Appended) for answer in answers)

@@ -44,10 +44,9 @@ def is_away(error: BaseException) -> bool:
 class _Quiet(PGDialect_asyncpg):
     """asyncpg's dialect, asking a new connection nothing.
 
-    SQLAlchemy's own asks the first for the version, the schema, the isolation level and how strings are escaped, and
-    has asyncpg look up json and jsonb in the catalog on every one: seven round trips before the first statement, and a
-    proxy keeps a connection that reads the catalog for its client. Statements here are SQL as it stands, so nothing
-    depends on the answers. json and jsonb come as text.
+    SQLAlchemy's own asks the first one for the version, the schema, the isolation level and how strings are escaped:
+    round trips before the first statement, of which those to the catalog a proxy need not pool. Statements here are SQL
+    as it stands, so nothing depends on the answers.
     """
 
     supports_statement_cache = True
@@ -57,9 +56,6 @@ class _Quiet(PGDialect_asyncpg):
         self.default_schema_name = "public"
         self.default_isolation_level = "READ COMMITTED"
         self._backslash_escapes = False
-
-    def on_connect(self) -> None:
-        return None
 
 
 registry.register("postgresql.quiet", __name__, _Quiet.__name__)
