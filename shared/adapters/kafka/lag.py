@@ -1,6 +1,7 @@
 """How far consumer groups are behind, asked of the brokers."""
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ from shared.status.model import Consumer, ConsumerLag, PartitionLag
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.admin import AIOKafkaAdminClient
+
+# While a broker is away aiokafka writes a line at every attempt to reach it. Who asks is told once.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 _BUDGET_SECONDS = 3.5
 _REQUEST_MS = 1_500

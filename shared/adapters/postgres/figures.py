@@ -63,7 +63,8 @@ class PostgresFigures:
             )
             since = now - timedelta(seconds=LATENCY_SECONDS)
             row = (await connection.exec_driver_sql(_PERCENTILES.format(newest=newest), (since,))).one()
-            return Latency(sampled=row.sampled, p50_ms=row.p50, p95_ms=row.p95, p99_ms=row.p99)
+            p50, p95, p99 = (None if ms is None else round(ms, 1) for ms in (row.p50, row.p95, row.p99))
+            return Latency(sampled=row.sampled, p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
         return await self._ask(work)
 
