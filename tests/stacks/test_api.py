@@ -54,9 +54,11 @@ def test_the_stage_has_the_name_of_the_profile(template: Template) -> None:
 
 
 def test_the_gateway_may_call_only_functions_that_serve_http_once_each(template: Template) -> None:
-    permissions = template.all("AWS::Lambda::Permission")
-    gateways = [each for each in permissions if each["Principal"] == "apigateway.amazonaws.com"]
-    permitted = sorted(target(permission["FunctionName"]) for permission in gateways)
+    permitted = sorted(
+        target(permission["FunctionName"])
+        for permission in template.all("AWS::Lambda::Permission")
+        if permission["Principal"] == "apigateway.amazonaws.com"
+    )
     served = [row for row in FUNCTIONS if isinstance(row.trigger, Http)]
     assert permitted == sorted(template.function_id(f"local-{row.name}") for row in served)
 

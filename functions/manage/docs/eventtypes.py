@@ -18,7 +18,12 @@ _FIELDS: dict[str, Schema] = {
         "pattern": "^(/[A-Za-z0-9_-]*)+$",
         "description": "A JSON Pointer into the data, to what decides the order where the sender gives no key.",
     },
-    "retention_days": {"type": "integer", "minimum": 1, "maximum": 3650},
+    "retention_days": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 3650,
+        "description": "Whole days that events are kept after the one on which they were received.",
+    },
     "dedup_window": {"type": "integer", "minimum": 1, "maximum": 7 * DAY_SECONDS, "description": "Seconds."},
 }
 
