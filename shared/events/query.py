@@ -10,7 +10,9 @@ from shared.events.ports import Cache, EventFilter, EventReader, Keyset
 from shared.kit.cursor import Bookmarks, CursorSigner
 from shared.kit.errors import Conflict, Fault, NotFound
 
-_CACHED_SECONDS = 30  # an event never changes; the bound is for what may yet be told of it
+CACHED_SECONDS = 30
+"""How long an answer is kept. An event never changes; the bound is for what may yet be told of it."""
+
 _PAGE_BYTES = 2 * 1024 * 1024  # of JSON: escaped inside Lambda's answer it may double, and 6 MB is all that takes
 
 
@@ -53,8 +55,8 @@ class Query:
             Conflict: several sources share the id; the faults name them.
             Unavailable: the replica is away and the cache does not know the event.
         """
-        cache_key = _cache_key(tenant, id_, source)
-        cached = await self._cache.get(cache_key)
+        name = cache_key(tenant, id_, source)
+        cached = await self._cache.get(name)
         if cached is not None:
             return cached
         found = await self._reader.by_id(tenant, id_, source)
@@ -65,7 +67,7 @@ class Query:
             faults = tuple(Fault("/source", "candidate", candidate) for candidate in sources)
             raise Conflict("Several sources use this id: choose one with ?source=.", faults=faults)
         body = msgspec.json.encode(view(found[0]))
-        await self._cache.put(cache_key, body, ttl_seconds=_CACHED_SECONDS)
+        await self._cache.put(name, body, ttl_seconds=CACHED_SECONDS)
         return body
 
     async def _absent(self, tenant: str, id_: str, source: str | None) -> NotFound:
@@ -139,7 +141,8 @@ def _fitting(rows: list[StoredEvent]) -> list[msgspec.Raw]:
     return events
 
 
-def _cache_key(tenant: str, id_: str, source: str | None) -> str:
+def cache_key(tenant: str, id_: str, source: str | None) -> str:
+    """Where the answer to `Query.event` is kept, for `CACHED_SECONDS` at most."""
     # The tag in braces keeps a tenant's keys in one slot of a cluster; the digest keeps strangers' bytes out of keys.
     digest = hashlib.sha256(msgspec.json.encode((id_, source))).hexdigest()
     return f"event:{{{tenant}}}:{digest}"

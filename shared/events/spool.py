@@ -21,8 +21,8 @@ class Spool(Protocol):
         """
         ...
 
-    async def names(self, limit: int) -> list[str]:
-        """The names of the oldest objects, oldest first, at most `limit`, which is 1,000 or less.
+    async def names(self, limit: int, *, after: str = "") -> list[str]:
+        """The names of the oldest objects beyond `after`, oldest first, at most `limit`, which is 1,000 or less.
 
         Raises:
             Unavailable: the spool is away.

@@ -1,14 +1,14 @@
 """What jobs ask of the outside."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
 from shared.events.model import Event, RawRecord
-from shared.events.ports import EventFilter
+from shared.events.ports import EventFilter, Keyset
 from shared.jobs.model import Job, State
 
 
@@ -150,4 +150,60 @@ class Rows(Protocol):
 
     async def counted(self, tenant: str, where: EventFilter) -> int | None:
         """How many rows `where` fits, to the minute; None where only reading them all would tell."""
+        ...
+
+
+class RowName(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of an event: its identity in storage, and what answers about it are kept under."""
+
+    day: date
+    key: UUID
+    id: str
+    source: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Rows of a subject among those that were looked at, up to the row `after`; None: there are no more."""
+
+    rows: list[RowName]
+    looked: int
+    after: Keyset | None
+
+
+class Remains(Protocol):
+    """What storage has of a subject. Every method raises `Unavailable` when the store is away.
+
+    `until` is the moment up to which events are meant, by their received time.
+    """
+
+    async def rows(self, tenant: str, subject: str, until: datetime, *, after: Keyset | None, limit: int) -> Found:
+        """Up to `limit` rows of events, beyond `after`, of a bounded number that are looked at."""
+        ...
+
+    async def remove_rows(self, tenant: str, subject: str, rows: Sequence[RowName]) -> None:
+        """Remove those of at most 1,000 rows that are the subject's, and take them out of the counts. Repeatable."""
+        ...
+
+    async def letters(self, tenant: str, subject: str, until: datetime, *, limit: int) -> list[UUID]:
+        """Up to `limit` dead letters that are the subject's, or were before they were edited."""
+        ...
+
+    async def remove_letters(self, tenant: str, letters: Sequence[UUID]) -> None:
+        """Remove at most 1,000 letters with their edits. Repeatable."""
+        ...
+
+    async def unname(self, tenant: str, subject: str, *, but: UUID) -> None:
+        """Take the subject out of what was asked of jobs that are over. The job `but` stays as it is. Repeatable."""
+        ...
+
+
+class Traces(Protocol):
+    """What is kept of events beside storage, for a while."""
+
+    async def forget(self, tenant: str, rows: Sequence[RowName]) -> None:
+        """Remove cached answers and receipts of at most 1,000 rows. Repeatable.
+
+        Raises:
+            Unavailable: some may still be there.
+        """
         ...

@@ -92,6 +92,8 @@ async def test_the_oldest_names_come_first(spool: Spool) -> None:
         await spool.put(name, [an_event()], within=5)
     assert await spool.names(5) == given[:5]
     assert await spool.names(1000) == given
+    assert await spool.names(3, after=given[4]) == given[5:8]
+    assert await spool.names(3, after=given[-1]) == []
 
 
 async def test_an_empty_spool_has_no_names(spool: Spool) -> None:

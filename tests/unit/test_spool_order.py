@@ -79,7 +79,7 @@ class Brief:
         self.get, self.remove, self.set_aside = spool.get, spool.remove, spool.set_aside
         self.prepare, self.put = spool.prepare, spool.put
 
-    async def names(self, limit: int) -> list[str]:
+    async def names(self, limit: int, *, after: str = "") -> list[str]:
         if self._over:
             raise Unavailable("The time is up.")
         self._over = True

@@ -56,9 +56,11 @@ class S3Spool:
 
         await self._call(work, within)
 
-    async def names(self, limit: int) -> list[str]:
+    async def names(self, limit: int, *, after: str = "") -> list[str]:
         page = await self._call(
-            lambda client: client.list_objects_v2(Bucket=self._bucket, Prefix=PREFIX, MaxKeys=limit)
+            lambda client: client.list_objects_v2(
+                Bucket=self._bucket, Prefix=PREFIX, MaxKeys=limit, StartAfter=after or PREFIX
+            )
         )
         return [each["Key"] for each in page.get("Contents", [])]
 

@@ -17,3 +17,7 @@ class MemoryCache:
     async def put(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
         if not self.away:
             self._values[key] = (time.monotonic() + ttl_seconds, value)
+
+    def drop(self, key: str) -> None:
+        """Remove what is kept under `key`."""
+        self._values.pop(key, None)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, date
 from uuid import UUID
 
 from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome, Position, StoredEvent
@@ -103,6 +103,10 @@ class MemoryEventStore:
             for letter in letters
         ]
         return found[:10]
+
+    def remove(self, tenant: str, day: date, key: UUID) -> None:
+        """Remove a row."""
+        self._rows.pop((day, key), None)
 
     def _require(self) -> None:
         if self.away:

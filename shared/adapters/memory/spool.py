@@ -28,9 +28,9 @@ class MemorySpool:
             self.objects[name] = list(events)
         self._require()
 
-    async def names(self, limit: int) -> list[str]:
+    async def names(self, limit: int, *, after: str = "") -> list[str]:
         self._require()
-        return sorted(self.objects)[:limit]
+        return sorted(name for name in self.objects if name > after)[:limit]
 
     async def get(self, name: str) -> list[Event]:
         self._require()
