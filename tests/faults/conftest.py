@@ -6,7 +6,8 @@ import pytest
 
 from millrace_harness.parts.endpoints import Endpoints
 from tests.fixtures.deployment import api, ledger, parts, spool, url
-from tests.fixtures.rig import Rig, Way, a_rig, a_way
+from tests.fixtures.rig import Rig, a_rig
+from tests.fixtures.way import Way, a_way
 
 __all__ = ["api", "ledger", "parts", "spool", "url"]
 

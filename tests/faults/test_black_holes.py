@@ -6,7 +6,8 @@ import pytest
 
 from tests.fixtures.blackhole import Namespace, NotHere, namespace
 from tests.fixtures.persisting import Calls, eventually, mapping_of, processes, running
-from tests.fixtures.rig import Rig, Way
+from tests.fixtures.rig import Rig
+from tests.fixtures.way import Way
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -46,7 +47,7 @@ def test_a_black_hole_before_postgresql_buries_nothing_and_all_is_stored_when_it
         eventually(lambda: calls.failed > 0, "persist has met a database that is not there")
         assert dropped() > 0
         assert way.stored() == _EVENTS
-        assert way.buried() == 0
+        assert way.dead() == 0
     way.assert_balanced()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fixtures.persisting import eventually
-from tests.fixtures.rig import Rig, Way, a_way, stored_by
+from tests.fixtures.rig import Rig
+from tests.fixtures.way import Way, a_way, stored_by
 from tests.fixtures.wires import Point
 
 pytestmark = pytest.mark.timeout(180)
@@ -43,7 +44,7 @@ def test_a_silent_connection_to_postgresql_buries_nothing_and_all_is_stored_when
         eventually(lambda: calls.failed > 0, "persist has met a database that says nothing")
         assert wire.unheard > 0
         assert way.stored() == _EVENTS
-        assert way.buried() == 0
+        assert way.dead() == 0
         wire.mend()
         way.assert_balanced()
 

@@ -1,18 +1,22 @@
 """The mapping itself is what fails, or changes hands, while a call is under way."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
+from millrace_harness.mapping import InvokeAnswer
 from tests.fixtures.mapping_process import MappingProcess
-from tests.fixtures.persisting import eventually, processes
-from tests.fixtures.rig import Way, stored_by
+from tests.fixtures.persisting import Calls, eventually, mapping_of, processes, running
+from tests.fixtures.way import Way, stored_by
 
 pytestmark = pytest.mark.timeout(180)
 
 _EVENTS = 40
+_ROUNDS = 20
 _SECONDS = 10.0
 
 
@@ -45,6 +49,29 @@ def test_a_rebalance_in_mid_batch_loses_nothing_and_doubles_nothing(way: Way) ->
         way.send_all(_EVENTS)
         way.assert_balanced()
     assert second.answers
+
+
+def test_a_batch_that_two_processes_store_at_once_is_stored_and_counted_once(way: Way) -> None:
+    """As where a poller is given up while its call goes on: the next one has the same records, and others beside."""
+    rig = way.rig
+    with processes(rig.settings(), rig.folder / "first") as one, processes(rig.settings(), rig.folder / "other") as two:
+        calls, others = Calls(one), Calls(two)
+
+        def both(payload: bytes) -> InvokeAnswer:
+            event = json.loads(payload)
+            event["records"] = dict(reversed(event["records"].items()))
+            with ThreadPoolExecutor(1) as beside:
+                other = beside.submit(others, json.dumps(event).encode())
+                answer = calls(payload)
+                other.result()
+            return answer
+
+        with running(mapping_of(both, way.topic, bootstrap=way.bootstrap, group=way.group)):
+            for _ in range(_ROUNDS):
+                way.send_all(_EVENTS)
+            way.assert_balanced()
+    assert '"duplicate"' in calls.logs + others.logs
+    assert calls.failed == others.failed == 0, calls.logs + others.logs
 
 
 def group(way: Way) -> tuple[ConsumerGroupState, list[int]]:

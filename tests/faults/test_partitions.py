@@ -7,8 +7,9 @@ import pytest
 
 from tests.fixtures.events import MOMENT
 from tests.fixtures.persisting import eventually
-from tests.fixtures.rig import Rig, Way, stored_by
+from tests.fixtures.rig import Rig
 from tests.fixtures.small_disk import NotHere, fill, small_disk
+from tests.fixtures.way import Way, stored_by
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -43,7 +44,7 @@ def test_a_disk_that_postgresql_says_is_full_buries_nothing_and_all_is_stored_wh
         eventually(lambda: calls.failed > 1, "persist is told so, and told so again")
         assert "53100" in calls.logs
         assert way.stored() == 0
-        assert way.buried() == 0
+        assert way.dead() == 0
         way.rig.ask(f"DROP TRIGGER no_room ON {table}")
         way.assert_balanced()
     assert way.stored() == _EVENTS
@@ -69,7 +70,7 @@ def test_a_disk_that_is_full_buries_nothing_and_all_is_stored_when_there_is_room
         eventually(lambda: calls.failed > 1, "persist is told so, and told so again")
         assert "53100" in calls.logs
         assert way.stored() == 0
-        assert way.buried() == 0
+        assert way.dead() == 0
         way.rig.ask("DROP TABLE filler")
         way.assert_balanced()
     assert way.stored() == _EVENTS

@@ -1,5 +1,8 @@
 """Parts end without a word under load and come back: what was acknowledged is stored once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 import pytest
 
@@ -8,17 +11,23 @@ from millrace_harness.parts.supervisor import Stack
 from tests.fixtures.deployment import Ledger, away, read_back
 from tests.fixtures.load import load
 from tests.fixtures.persisting import eventually
-from tests.fixtures.rig import Way, stored_by
+from tests.fixtures.way import Way, stored_by
 
 pytestmark = pytest.mark.timeout(300)
 
 _A_FEW = 20
 
 
-def killed(part: Part) -> None:
-    """It is killed, and seen to be gone."""
+@contextmanager
+def killed(part: Part) -> Iterator[None]:
+    """It is killed and seen to be gone inside the block, and answers again after it."""
     part.discard()
     assert not part.running
+    try:
+        yield
+    finally:
+        part.start()
+        part.wait()
 
 
 def test_postgresql_killed_and_restarted_under_load_loses_nothing(way: Way) -> None:
@@ -26,13 +35,10 @@ def test_postgresql_killed_and_restarted_under_load_loses_nothing(way: Way) -> N
     with stored_by(way) as calls:
         with load(way):
             eventually(lambda: way.stored() > _A_FEW, "events are stored")
-            killed(primary)
-            eventually(lambda: calls.failed > 0, "persist has met a database that is away")
-            assert way.acknowledged
-            before = len(way.acknowledged)
-            eventually(lambda: len(way.acknowledged) > before + _A_FEW, "events are acknowledged meanwhile")
-            primary.start()
-            primary.wait()
+            with killed(primary):
+                eventually(lambda: calls.failed > 0, "persist has met a database that is away")
+                before = len(way.acknowledged)
+                eventually(lambda: len(way.acknowledged) > before + _A_FEW, "events are acknowledged meanwhile")
             done = way.stored()
             eventually(lambda: way.stored() > done, "events are stored again")
         way.assert_balanced()
@@ -43,10 +49,8 @@ def test_the_pooler_killed_and_restarted_under_load_loses_nothing(way: Way) -> N
     with stored_by(way) as calls:
         with load(way):
             eventually(lambda: way.stored() > _A_FEW, "events are stored")
-            killed(pooler)
-            eventually(lambda: calls.failed > 0, "persist has met a pooler that is away")
-            pooler.start()
-            pooler.wait()
+            with killed(pooler):
+                eventually(lambda: calls.failed > 0, "persist has met a pooler that is away")
             done = way.stored()
             eventually(lambda: way.stored() > done, "events are stored again")
         way.assert_balanced()
@@ -76,10 +80,8 @@ def test_a_broker_killed_and_restarted_under_load_loses_nothing_that_it_acknowle
     with stored_by(way):
         with load(way):
             eventually(lambda: way.stored() > _A_FEW, "events are stored")
-            killed(kafka)
-            before = len(way.acknowledged)
-            kafka.start()
-            kafka.wait()
+            with killed(kafka):
+                before = len(way.acknowledged)
             eventually(lambda: len(way.acknowledged) > before + _A_FEW, "the broker acknowledges again")
         way.assert_balanced(in_order=False)
 

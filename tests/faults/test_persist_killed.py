@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fixtures.persisting import eventually
-from tests.fixtures.rig import Way, stored_by
+from tests.fixtures.way import Way, stored_by
 from tests.fixtures.wires import Point
 
 pytestmark = pytest.mark.timeout(180)

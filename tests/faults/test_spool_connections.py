@@ -15,7 +15,7 @@ from shared.events.outage import SpoolingLog
 from shared.kit.clock import SystemClock
 from shared.kit.deadline import Deadline
 from tests.fixtures.persisting import eventually
-from tests.fixtures.rig import Way, stored_by
+from tests.fixtures.way import Way, stored_by
 from tests.fixtures.wires import Wire, wire
 
 pytestmark = pytest.mark.timeout(180)

@@ -14,7 +14,8 @@ from shared.adapters.kafka.topics import create_topics
 from shared.events.topics import DEAD_EVENTS, Topic
 from tests.fixtures.load import load
 from tests.fixtures.persisting import eventually, processes
-from tests.fixtures.rig import PARTITIONS, Rig, Way, stored_by
+from tests.fixtures.rig import Rig
+from tests.fixtures.way import PARTITIONS, Way, stored_by
 
 pytestmark = pytest.mark.timeout(300)
 
