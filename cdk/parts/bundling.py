@@ -41,7 +41,7 @@ _TEST_TREES = ("alembic/testing/", "sqlalchemy/testing/")
 # What importlib.metadata reads: versions, and the entry points by which SQLAlchemy finds its dialects.
 _METADATA = frozenset({"METADATA", "entry_points.txt"})
 # botocore describes more than 400 services in 17 MB of zip; a client reads its own service and the files beside it.
-SERVICES = frozenset({"s3"})
+SERVICES = frozenset({"s3", "sqs"})
 _DESCRIPTIONS = ("botocore", "data")
 # What boto3 adds to clients: descriptions of resources, which nothing here asks for, and the examples of its manual.
 _NEVER_READ = ("boto3/data/", "boto3/examples/")

@@ -12,7 +12,7 @@ import pytest
 from cdk.parts.bundling import Bundle, Bundler, BundlingError, belongs
 from cdk.parts.environment import environment
 from cdk.profiles import Profile
-from functions.catalog import DRAIN, FUNCTIONS, INGEST, PERSIST, Function
+from functions.catalog import DRAIN, FUNCTIONS, INGEST, JOBS, MANAGE, PERSIST, Function
 
 every_function = pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
 # Magic number, then flags: 1 is "hash-based", 3 would be "hash-based and checked" (PEP 552).
@@ -73,7 +73,7 @@ def test_a_bundle_alone_imports_its_handler(
     assert Path(run_alone(bundles[row.name], tmp_path, statement, told)).exists()
 
 
-@pytest.mark.parametrize("row", [INGEST, DRAIN], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [INGEST, DRAIN, JOBS], ids=lambda row: row.name)
 def test_a_bundle_alone_makes_the_client_of_the_spool(
     bundles: dict[str, Bundle], row: Function, tmp_path: Path
 ) -> None:
@@ -86,12 +86,23 @@ print(_client().generate_presigned_url("put_object", {"Bucket": "spool", "Key": 
     assert url.startswith("https://spool.s3.amazonaws.com/one?")
 
 
+@pytest.mark.parametrize("row", [MANAGE, JOBS], ids=lambda row: row.name)
+def test_a_bundle_alone_makes_the_client_of_the_queue(
+    bundles: dict[str, Bundle], row: Function, tmp_path: Path
+) -> None:
+    made = """
+from shared.adapters.aws.wake import SqsWake
+print(SqsWake("https://127.0.0.1:1/jobs")._connected().meta.service_model.service_name)
+"""
+    assert run_alone(bundles[row.name], tmp_path, made, {"AWS_DEFAULT_REGION": "eu-west-1"}) == "sqs"
+
+
 @every_function
 def test_no_bundle_describes_a_service_that_no_client_is_made_for(bundles: dict[str, Bundle], row: Function) -> None:
     described = {
         PurePosixPath(name).parts[2] for name in names_in(bundles[row.name]) if re.match("botocore/data/.*/", name)
     }
-    assert described == ({"s3"} if row in (INGEST, DRAIN) else set())
+    assert described == ({"s3", "sqs"} if row in (INGEST, DRAIN, MANAGE, JOBS) else set())
 
 
 @every_function
@@ -137,9 +148,10 @@ def test_a_module_that_is_merely_named_like_a_test_is_kept() -> None:
     assert not belongs(PurePosixPath("bin/fastapi"))
 
 
-def test_of_botocore_s_descriptions_those_of_s3_and_of_all_services_are_kept() -> None:
+def test_of_botocore_s_descriptions_those_that_are_used_and_of_all_services_are_kept() -> None:
     assert belongs(PurePosixPath("botocore/data/partitions.json"))
     assert belongs(PurePosixPath("botocore/data/s3/2006-03-01/service-2.json.gz"))
+    assert belongs(PurePosixPath("botocore/data/sqs/2012-11-05/service-2.json.gz"))
     assert not belongs(PurePosixPath("botocore/data/s3/2006-03-01/examples-1.json"))
     assert not belongs(PurePosixPath("botocore/data/s3control/2018-08-20/service-2.json.gz"))
     assert not belongs(PurePosixPath("boto3/data/s3/2006-03-01/resources-1.json"))
