@@ -23,7 +23,7 @@ _TOLD = {
 
 # What the stack makes itself.
 _SPOOLING = ("ingest", "drain", "jobs")
-_WAKING = ("manage", "jobs")
+_WAKING = ("manage", "jobs", "maintain")
 # What differs between deployments, and is no place where a part stands.
 _DECIDED = {
     "manage": ("connection_budget",),

@@ -14,7 +14,20 @@ from cdk.parts.migration import Migration
 from cdk.parts.schedule import repeat
 from cdk.parts.spool import Spool
 from cdk.profiles import Profile
-from functions.catalog import DRAIN, FUNCTIONS, INGEST, JOBS, MANAGE, MIGRATE, Http, Kafka, Objects, Schedule, Steps
+from functions.catalog import (
+    DRAIN,
+    FUNCTIONS,
+    INGEST,
+    JOBS,
+    MAINTAIN,
+    MANAGE,
+    MIGRATE,
+    Http,
+    Kafka,
+    Objects,
+    Schedule,
+    Steps,
+)
 from shared.events.topics import TOPICS
 
 
@@ -49,6 +62,7 @@ class Whole(core.Stack):
         spool.erase(functions[JOBS])
         jobs.wake(functions[MANAGE])
         jobs.wake(functions[JOBS])
+        jobs.wake(functions[MAINTAIN])
         jobs.step(functions[JOBS])
         migration = Migration(
             self, row=MIGRATE, function=functions[MIGRATE], bundle=bundles[MIGRATE.name], topics=TOPICS

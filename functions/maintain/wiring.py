@@ -5,11 +5,14 @@ from functools import partial
 
 import msgspec
 
+from shared.adapters.aws.wake import SqsWake
 from shared.adapters.kafka.lag import KafkaFigures
 from shared.adapters.postgres.days import opened
 from shared.adapters.postgres.engine import Writer
 from shared.adapters.postgres.figures import PostgresFigures
+from shared.adapters.postgres.jobs import PostgresJobStore
 from shared.events.upkeep import Upkeep
+from shared.jobs.sweep import Sweep
 from shared.kit.clock import SystemClock
 from shared.kit.deadline import Deadline
 from shared.runtime.metrics import publish
@@ -25,6 +28,12 @@ class Published(msgspec.Struct, frozen=True):
     samples: int
 
 
+class Woken(msgspec.Struct, frozen=True):
+    """How many jobs were woken that nobody else had."""
+
+    jobs: int
+
+
 def wire(settings: MaintainSettings) -> Sequence[Chore]:
     """The chores of a run. Nothing connects before the first."""
     clock = SystemClock()
@@ -34,6 +43,11 @@ def wire(settings: MaintainSettings) -> Sequence[Chore]:
     storage = PostgresFigures(writer, connection_budget=settings.connection_budget)
     statuses = Statuses(log, storage, clock)
 
+    sweep = Sweep(PostgresJobStore(writer), SqsWake(settings.jobs_queue_url))
+
+    async def wake(_: Deadline) -> Woken:
+        return Woken(await sweep())
+
     async def tell(_: Deadline) -> Published:
         found = samples(await statuses())
         publish(found)
@@ -41,4 +55,4 @@ def wire(settings: MaintainSettings) -> Sequence[Chore]:
         return Published(len(found))
 
     # The figures last: they are those after the run.
-    return (Chore("days", Upkeep(days, clock)), Chore("status", tell))
+    return (Chore("days", Upkeep(days, clock)), Chore("jobs", wake), Chore("status", tell))

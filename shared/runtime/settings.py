@@ -116,4 +116,5 @@ class MaintainSettings(Settings, frozen=True, kw_only=True):
 
     database_direct_url: str
     kafka_bootstrap: str
+    jobs_queue_url: str
     connection_budget: int

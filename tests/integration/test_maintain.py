@@ -40,7 +40,10 @@ def database(endpoints: Endpoints) -> Iterator[Database]:
 async def settings(endpoints: Endpoints, database: Database) -> MaintainSettings:
     await create_topics(endpoints.kafka_bootstrap, TOPICS, replication=1)
     return MaintainSettings(
-        database_direct_url=database.direct, kafka_bootstrap=endpoints.kafka_bootstrap, connection_budget=60
+        database_direct_url=database.direct,
+        kafka_bootstrap=endpoints.kafka_bootstrap,
+        jobs_queue_url="https://127.0.0.1:1/jobs",  # no job is overdue, so nobody is told
+        connection_budget=60,
     )
 
 
@@ -59,8 +62,8 @@ async def test_a_run_makes_the_days_and_tells_the_figures_that_are_true_afterwar
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Millrace")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "maintain")
     today = SystemClock().now().date()
-    days, status = wire(settings)
-    assert (days.name, status.name) == ("days", "status")
+    days, jobs, status = wire(settings)
+    assert (days.name, jobs.name, status.name) == ("days", "jobs", "status")
     done = await days.work(Deadline(60))
     assert isinstance(done, Upkept)
     assert (done.days_made, done.strays) == (5, 0)

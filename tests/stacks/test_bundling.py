@@ -12,7 +12,7 @@ import pytest
 from cdk.parts.bundling import Bundle, Bundler, BundlingError, belongs
 from cdk.parts.environment import environment
 from cdk.profiles import Profile
-from functions.catalog import DRAIN, FUNCTIONS, INGEST, JOBS, MANAGE, PERSIST, Function
+from functions.catalog import DRAIN, FUNCTIONS, INGEST, JOBS, MAINTAIN, MANAGE, PERSIST, Function
 
 every_function = pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
 # Magic number, then flags: 1 is "hash-based", 3 would be "hash-based and checked" (PEP 552).
@@ -86,7 +86,7 @@ print(_client().generate_presigned_url("put_object", {"Bucket": "spool", "Key": 
     assert url.startswith("https://spool.s3.amazonaws.com/one?")
 
 
-@pytest.mark.parametrize("row", [MANAGE, JOBS], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [MANAGE, JOBS, MAINTAIN], ids=lambda row: row.name)
 def test_a_bundle_alone_makes_the_client_of_the_queue(
     bundles: dict[str, Bundle], row: Function, tmp_path: Path
 ) -> None:
@@ -102,7 +102,7 @@ def test_no_bundle_describes_a_service_that_no_client_is_made_for(bundles: dict[
     described = {
         PurePosixPath(name).parts[2] for name in names_in(bundles[row.name]) if re.match("botocore/data/.*/", name)
     }
-    assert described == ({"s3", "sqs"} if row in (INGEST, DRAIN, MANAGE, JOBS) else set())
+    assert described == ({"s3", "sqs"} if row in (INGEST, DRAIN, MANAGE, JOBS, MAINTAIN) else set())
 
 
 @every_function

@@ -17,7 +17,7 @@ def queue_id(template: Template) -> str:
 def senders(template: Template) -> set[str]:
     """The functions whose role may send to the queue."""
     queue, found = queue_id(template), set()
-    for name in ("ingest", "query", "manage", "persist", "bury", "drain", "jobs", "migrate"):
+    for name in ("ingest", "query", "manage", "persist", "bury", "drain", "jobs", "migrate", "maintain"):
         for statement in template.statements_of_role(target(template.function(f"local-{name}")["Role"])):
             actions: Any = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             if "sqs:SendMessage" in actions:
@@ -41,7 +41,7 @@ def test_a_message_comes_back_after_the_lease_and_the_lease_ends_after_the_funct
 
 
 def test_only_those_who_begin_steps_may_send(template: Template) -> None:
-    assert senders(template) == {"manage", "jobs"}
-    for name in ("manage", "jobs"):
+    assert senders(template) == {"manage", "jobs", "maintain"}
+    for name in ("manage", "jobs", "maintain"):
         variables = template.function(f"local-{name}")["Environment"]["Variables"]
         assert target(variables["JOBS_QUEUE_URL"]) == queue_id(template)
