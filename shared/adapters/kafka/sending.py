@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from aiokafka.errors import KafkaError
 
 from shared.adapters.kafka.placement import partitions_of
@@ -23,8 +23,7 @@ _IDLE_SECONDS = 60.0
 _OLD_SECONDS = 600.0  # MSK's IAM sessions outlive that; load balancers and brokers cut at 350 s and more
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """A record to be. One without a key goes to `partition`, counted anew where there are not so many."""
 
     key: bytes | None
