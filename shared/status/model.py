@@ -78,8 +78,9 @@ class DeadLetters(msgspec.Struct, frozen=True):
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """From acceptance to the row, of up to some ten thousand of the events stored in the last 5 minutes.
+    """From acceptance to the row, of up to some ten thousand of the events stored in the last 5 minutes, the newest.
 
+    Those received before yesterday are left out, unless their day has no partition.
     None where none was stored.
     """
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapters.postgres.direct import alone, connected, is_locked, patience
-from shared.adapters.postgres.tables import event_counts, event_types
+from shared.adapters.postgres.tables import event_counts, event_types, events
 from shared.events.days import Kept, TypeOf
 from shared.kit.errors import Unavailable
 from shared.status.model import COUNTED
@@ -123,7 +123,8 @@ class PostgresDays:
         """A table for a day's events, to be attached. One that a killed run has left is used, unless it is outdated."""
         async with self._connection.begin():
             ours, its = [
-                (await self._connection.exec_driver_sql(_COLUMNS, (table,))).scalar_one() for table in ("events", name)
+                (await self._connection.exec_driver_sql(_COLUMNS, (table,))).scalar_one()
+                for table in (events.name, name)
             ]
             if its is not None and its != ours:
                 await self._execute(f"DROP TABLE {name}")

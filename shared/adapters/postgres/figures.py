@@ -53,6 +53,8 @@ class PostgresFigures:
         return await self._ask(work)
 
     async def latency(self, now: datetime) -> Latency:
+        # What is stored now was received now, or waited for a day at most. Older events, which come from a spool or are
+        # redriven, say nothing of how quick the way is.
         today = now.astimezone(UTC).date()
         names = [f"events_{day:%Y%m%d}" for day in (today, today - timedelta(days=1))]
 
