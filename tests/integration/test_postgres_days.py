@@ -133,7 +133,8 @@ async def back_to_default(storage: InPostgres) -> None:
     name = f"events_{FAR:%Y%m%d}"
     async with storage.connected() as connection, connection.transaction():
         await connection.execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
-        if await connection.fetchval("SELECT to_regclass($1)", name):
+        # One that a killed run has left is no partition yet, and its events are in the default one still.
+        if await connection.fetchval("SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)", name):
             await connection.execute(f"ALTER TABLE events DETACH PARTITION {name}")
             await connection.execute(f"INSERT INTO events SELECT * FROM {name}; DROP TABLE {name}")
 
