@@ -101,7 +101,7 @@ class LogReader(Protocol):
         ...
 
     async def since(self, moment: datetime) -> dict[int, int]:
-        """For each partition the first offset whose record's time is `moment` or later; its end where there is none."""
+        """For each partition the offset of the first record appended at `moment` or later; its end without one."""
         ...
 
     async def read(self, start: Mapping[int, int], end: Mapping[int, int], *, records: int) -> Span:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from shared.events.model import Appended, Event, LogRecord, NotAppended, Outcome, Position, StoredEvent
@@ -17,8 +17,10 @@ class MemoryEventLog:
     Set `unsure` besides to have it answer as one whose brokers went silent after they were given the events.
     """
 
-    def __init__(self, partitions: int = 12) -> None:
+    def __init__(self, partitions: int = 12, clock: Clock | None = None) -> None:
         self.partitions: list[list[Event]] = [[] for _ in range(partitions)]
+        self.appended: list[list[datetime]] = [[] for _ in range(partitions)]
+        self._clock = clock or SystemClock()
         self.away = False
         self.unsure = False
 
@@ -42,6 +44,7 @@ class MemoryEventLog:
     def _append(self, event: Event) -> Position:
         number = hash((event.tenant, event.partition_key)) % len(self.partitions)
         self.partitions[number].append(event)
+        self.appended[number].append(self._clock.now())
         return Position(number, len(self.partitions[number]) - 1)
 
 

@@ -34,8 +34,8 @@ class MemoryLogReader:
             partition: next(
                 (
                     offset
-                    for offset, event in enumerate(self._log.partitions[partition])
-                    if offset >= self.first.get(partition, 0) and event.received_at >= moment
+                    for offset, appended in enumerate(self._log.appended[partition])
+                    if offset >= self.first.get(partition, 0) and appended >= moment
                 ),
                 end,
             )
@@ -57,7 +57,7 @@ class MemoryLogReader:
                     partition,
                     at + place,
                     encode(event),
-                    timestamp_ms=int(event.received_at.timestamp() * 1000),
+                    timestamp_ms=int(self._log.appended[partition][at + place].timestamp() * 1000),
                 )
                 for place, event in enumerate(events)
             ]
