@@ -13,7 +13,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,13 +79,13 @@ def lines(layout: str, few: list[Cost], many: list[Cost]) -> Iterator[str]:
         yield f"| {layout:<12} | {unit:<20} | {told} | {growth - 1:+7.0%} | {verdict:<6} |"
 
 
-async def measured(endpoints: Endpoints, *, few: int, many: int, rounds: int) -> None:
+async def measured(endpoints: Endpoints, layouts: Sequence[str], *, few: int, many: int, rounds: int) -> None:
     """Print the table."""
     print("| rows lie in | µs an event | few rows | many rows | growth | < 20 % |", flush=True)
     print("|---|---|---|---|---|---|", flush=True)
     async with filled(endpoints, "growth_few", few, 1) as small:
-        for layout, days in _LAYOUTS.items():
-            async with filled(endpoints, "growth_many", many, days) as large:
+        for layout in layouts:
+            async with filled(endpoints, "growth_many", many, _LAYOUTS[layout]) as large:
                 for line in lines(layout, *await compared(small, large, rounds)):
                     print(line, flush=True)
 
@@ -99,10 +99,12 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=20_000_000, help="rows of the large one")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of 40 batches of 500 events (default: 20)")
     parser.add_argument("--state", type=Path, help="a state folder whose parts are up (default: parts of its own)")
+    parser.add_argument("--layout", choices=list(_LAYOUTS), help="where the many rows lie (default: both)")
     arguments = parser.parse_args()
+    layouts = [arguments.layout] if arguments.layout else list(_LAYOUTS)
     try:
         with parts(arguments.state) as endpoints, asyncio.Runner() as runner:
-            runner.run(measured(endpoints, few=arguments.few, many=arguments.many, rounds=arguments.rounds))
+            runner.run(measured(endpoints, layouts, few=arguments.few, many=arguments.many, rounds=arguments.rounds))
     except (PartFailed, asyncpg.PostgresError, OSError) as error:
         sys.exit(f"loadtest.growth: {error}")
 
