@@ -220,12 +220,21 @@ async def test_work_that_has_to_wait_is_woken_then_and_says_what_for(bench: Benc
     assert (ended.state, ended.spec, ended.progress.result) == (State.DONE, {}, {"end": True})
 
 
-async def test_an_error_that_nobody_foresaw_is_tried_again(bench: Bench) -> None:
+class _Broken(_Waiting):
+    """Work that has a mistake in it."""
+
+    async def look(self, job: Job, limit: int) -> Wait | Finished:
+        raise RuntimeError("nobody foresaw this")
+
+
+async def test_an_error_that_nobody_foresaw_is_tried_again_and_then_said(bench: Bench) -> None:
     id_ = await bench.begin(Kind.ERASURE)
-    with pytest.raises(KeyError):
-        await bench.step(works={})(id_, Deadline(60))
-    bench.clock.moment += timedelta(seconds=LEASE_SECONDS)
-    assert (await bench.step(works={Kind.ERASURE: _Waiting()})(id_, Deadline(60))).state is State.RUNNING
+    assert (await bench.step(works={Kind.ERASURE: _Broken()})(id_, Deadline(60))).state is State.RUNNING
+    assert bench.wake.woken[0][1] > 0
+    for _ in range(60):
+        await bench.step(works={Kind.ERASURE: _Broken()})(id_, Deadline(60))
+    failed = bench.jobs.jobs[id_]
+    assert (failed.state, failed.progress.message is None) == (State.FAILED, False)
 
 
 async def test_where_nobody_can_be_told_to_go_on_the_step_says_so(bench: Bench) -> None:
