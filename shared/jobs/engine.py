@@ -8,7 +8,7 @@ a function may run, so whoever had it is dead by the time that another has it (.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID, uuid4
 
@@ -109,17 +109,18 @@ class _Run:
             await self._commit(replace(self.job, state=State.FAILED), message=message)
             return
         if chunk is not None:
-            await self._carry_out(chunk, again=True)
+            await self._carry_out(chunk, self._step._clock.now(), again=True)
         while self.job.state is State.RUNNING and await self._is_time():
             if self.job.progress.cursor is None:
                 plan = await self._work.plan(self.job)
                 await self._commit(self.job, cursor=plan.cursor, total=plan.total)
                 continue
+            began = self._step._clock.now()
             found = await self._work.look(self.job, min(_MOST_EVENTS, self.job.rate))
             match found:
                 case Chunk():
                     await self._commit(self.job, chunk=found)
-                    await self._carry_out(found, again=False)
+                    await self._carry_out(found, began, again=False)
                 case Wait(seconds, message, cursor):
                     self.due_at = self._step._clock.now() + timedelta(seconds=seconds)
                     await self._commit(self.job, cursor=cursor, message=message)
@@ -143,11 +144,10 @@ class _Run:
             await self._step._sleep(wait)
         return True
 
-    async def _carry_out(self, chunk: Chunk, *, again: bool) -> None:
-        began = self._step._clock.now()
+    async def _carry_out(self, chunk: Chunk, began: datetime, *, again: bool) -> None:
         moved = await self._work.carry_out(self.job, chunk.intent, again=again)
         paced = moved.moved / self.job.rate
-        # From when it was due, if it was begun in time: so the rate holds however long the work itself takes.
+        # From when it was looked for: so the rate holds however long the work itself takes.
         self.due_at = max(self.due_at, began) + timedelta(seconds=paced)
         was = self.job.progress
         await self._commit(

@@ -17,6 +17,7 @@ from shared.kit.idle import Idle
 
 _BOUND_SECONDS = 5.0
 _POLL_MS = 250
+_FETCH_MS = 20  # a broker holds a fetch back so long where there is nothing new, and the next one waits behind it
 _IDLE_SECONDS = 60.0  # after which connections count as dead, as after a freeze
 
 
@@ -30,6 +31,7 @@ class KafkaLogReader:
         self._bound_seconds = bound_seconds
         self._idle = Idle(_IDLE_SECONDS)
         self._consumer: AIOKafkaConsumer | None = None
+        self._at: dict[int, int] = {}  # where it goes on, for each partition that it is assigned
 
     async def starts(self) -> dict[int, int]:
         return await self._asked(lambda consumer: self._by_partition(consumer.beginning_offsets(self._all(consumer))))
@@ -63,10 +65,8 @@ class KafkaLogReader:
     async def _read(
         self, consumer: AIOKafkaConsumer, start: Mapping[int, int], end: Mapping[int, int], records: int
     ) -> Span:
-        consumer.assign([TopicPartition(self._topic, partition) for partition in end])
         at = {partition: start.get(partition, 0) for partition in end}
-        for partition, offset in at.items():
-            consumer.seek(TopicPartition(self._topic, partition), offset)
+        self._turn(consumer, at)
         found: list[RawRecord] = []
         until = time.monotonic() + self._bound_seconds / 2
         while len(found) < records and (open_ := [each for each in end if at[each] < end[each]]):
@@ -79,12 +79,23 @@ class KafkaLogReader:
                     if each.offset < end[top.partition]
                 ]
             for top in tops:
-                at[top.partition] = min(await consumer.position(top), end[top.partition])
+                self._at[top.partition] = await consumer.position(top)
+                at[top.partition] = min(self._at[top.partition], end[top.partition])
             if time.monotonic() > until:
                 break
         if all(at[partition] == start.get(partition, 0) for partition in end):
             raise TimeoutError("nothing came")
         return Span(found, at)
+
+    def _turn(self, consumer: AIOKafkaConsumer, at: Mapping[int, int]) -> None:
+        """Have `consumer` go on at these offsets: what it has fetched beyond them already is kept where it can be."""
+        if not at.keys() <= self._at.keys():
+            consumer.assign([TopicPartition(self._topic, partition) for partition in at])
+            self._at = {}
+        for partition, offset in at.items():
+            if self._at.get(partition) != offset:
+                consumer.seek(TopicPartition(self._topic, partition), offset)
+                self._at[partition] = offset
 
     async def _asked[T](self, question: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
         try:
@@ -109,8 +120,9 @@ class KafkaLogReader:
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 request_timeout_ms=int(self._bound_seconds * 1000),
+                fetch_max_wait_ms=_FETCH_MS,
             )
-            self._consumer = consumer
+            self._consumer, self._at = consumer, {}
             await consumer.start()
             consumer.unsubscribe()
         return self._consumer
