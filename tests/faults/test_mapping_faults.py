@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from millrace_harness.mapping import InvokeAnswer
 from tests.fixtures.mapping_process import MappingProcess
 from tests.fixtures.persisting import Calls, eventually, mapping_of, processes, running
-from tests.fixtures.way import Way, stored_by
+from tests.fixtures.way import Way, patiently, stored_by
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -77,8 +77,7 @@ def test_a_batch_that_two_processes_store_at_once_is_stored_and_counted_once(way
 def group(way: Way) -> tuple[ConsumerGroupState, list[int]]:
     """The state of the mapping's consumer group, and how many partitions each member has."""
     admin = AdminClient({"bootstrap.servers": way.bootstrap})
-    (described,) = admin.describe_consumer_groups([way.group]).values()
-    found = described.result(_SECONDS)
+    found = patiently(lambda: admin.describe_consumer_groups([way.group])[way.group].result(_SECONDS))
     return found.state, [len(member.assignment.topic_partitions) for member in found.members]
 
 
