@@ -23,6 +23,8 @@ def prepare(verb: str, places: Places, steps: Steps) -> None:
 
     def programs() -> None:
         lacking = tools.missing() if verb in _BUILDING else []
+        if verb == "test" and tools.may_install():
+            lacking += tools.missing(tools.WELCOME)
         if lacking:
             with steps.step(f"installing {', '.join(tool.name for tool in lacking)}"):
                 tools.install(lacking, log=places.home / "install-tools.log")

@@ -42,6 +42,12 @@ TOOLS = (
     Tool("npm", "it fetches the CDK command line", "npm", "npm, which comes with Node.js"),
 )
 
+WELCOME = (
+    Tool("ip", "tests make a network of their own with it", "iproute2", "iproute2"),
+    Tool("iptables", "tests drop packets with it", "iptables", "iptables"),
+)
+"""What only root can use, for a few tests, which are skipped elsewhere."""
+
 
 def version(tool: Tool) -> str | None:
     """What the program says it is, in one line; None when it is missing or does not run."""
@@ -78,7 +84,7 @@ def install(tools: Iterable[Tool], *, log: Path) -> None:
     lacking = list(tools)
     if not lacking:
         return
-    if os.geteuid() != 0 or not _DEBIAN.exists():
+    if not may_install():
         raise Failed(how_to_get(lacking))
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     what = f"Installing {', '.join(tool.package for tool in lacking)} with apt-get"
@@ -89,6 +95,11 @@ def install(tools: Iterable[Tool], *, log: Path) -> None:
     still = missing(lacking)
     if still:
         raise Failed(how_to_get(still))
+
+
+def may_install() -> bool:
+    """Whether this machine is ours to install on."""
+    return os.geteuid() == 0 and _DEBIAN.exists()
 
 
 def how_to_get(tools: Iterable[Tool]) -> str:
