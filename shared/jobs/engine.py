@@ -31,7 +31,7 @@ _KEPT_SECONDS = 12.0  # what a chunk may take at worst: 5 to read, 2 to append, 
 _MOST_EVENTS = 500
 _MOST_STALLS = 50  # with their pauses four hours: so long a part may be away
 _LONGEST_PAUSE = 300.0
-_AGAIN_SECONDS = 2.0
+_AGAIN_SECONDS = 5.0  # by then a request that had no answer has arrived, or never will: its connection is gone
 
 WAKEABLE = (State.QUEUED, State.RUNNING)
 

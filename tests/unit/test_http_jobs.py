@@ -172,6 +172,17 @@ async def test_a_running_job_tells_how_far_it_is_and_how_long_it_will_take(door:
     assert "cursor" not in str(shown)
 
 
+@pytest.mark.parametrize(
+    ("state", "stalls", "told"),
+    [(State.RUNNING, 1, False), (State.RUNNING, 2, True), (State.QUEUED, 2, True), (State.PAUSED, 2, False)],
+)
+async def test_a_job_that_gets_nowhere_says_so(door: ManageDoor, state: State, stalls: int, told: bool) -> None:
+    job = a_job(state=state, stalls=stalls)
+    await door.jobs.create(job)
+    message = (await send(door, "GET", f"/v1/jobs/{job.id}")).json()["progress"]["message"]
+    assert ("does not answer" in (message or "")) == told
+
+
 async def test_jobs_are_listed_page_by_page_the_newest_first(door: ManageDoor) -> None:
     jobs = [a_job() for _ in range(5)]
     for job in [*jobs, a_job(tenant="somebody-else")]:

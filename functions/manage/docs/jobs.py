@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from shared.events.topics import EVENTS
 from shared.jobs.model import MAX_RATE
 from shared.jobs.requests import MOST_IDS
 from shared.kit.ids import uuid8
@@ -111,7 +112,7 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 _ID_EXAMPLE = "019cb786-cf58-7000-8000-0000000000a1"
-_LETTER = str(uuid8("dead letter", "events", "3", "17"))
+_LETTER = str(uuid8("dead letter", EVENTS.name, "3", "17"))
 _AT = datetime.fromisoformat("2026-03-04T05:06:07Z").isoformat().replace("+00:00", "Z")
 _JOB = {
     "id": _ID_EXAMPLE,

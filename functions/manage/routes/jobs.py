@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from functions.manage.wiring import Parts
 from shared.access.model import Principal
 from shared.deadletters.letters import scope_of
+from shared.jobs.engine import WAKEABLE
 from shared.jobs.model import Job, Kind, plain
 from shared.jobs.requests import read_erasure, read_letters, read_replay
 from shared.kit.errors import NotFound
@@ -20,6 +21,7 @@ from shared.runtime.idempotency import identity_of, once
 from shared.runtime.parameters import parameters
 
 _JOB = "/v1/jobs/{id_}"
+_STALLED = "A part that it needs does not answer. It tries again, less and less often."
 
 type Reading = Callable[[Principal, bytes], dict[str, Any]]
 
@@ -127,7 +129,7 @@ def _view(job: Job) -> dict[str, Any]:
             **{name: getattr(progress, name) for name in ("total", "looked", "done", "skipped", "failed")},
             "per_second": _rounded(progress.per_second),
             "seconds_left": _rounded(progress.seconds_left),
-            "message": progress.message,
+            "message": _STALLED if job.stalls > 1 and job.state in WAKEABLE else progress.message,
         },
         "result": progress.result,
     }
