@@ -157,7 +157,9 @@ class Replay:
                 if Outcome.UNAVAILABLE in answer:
                     raise Unavailable("The database does not answer.")
                 break
-            failed += [left[place] for place in answer.reasons]  # one at least, so this ends
+            if not answer.reasons:
+                raise Unavailable("The database does not say what it refuses.")
+            failed += [left[place] for place in answer.reasons]
         return failed
 
     async def _from_storage(self, job: Job, spec: ReplaySpec, cursor: _Cursor, limit: int) -> Chunk | None:
