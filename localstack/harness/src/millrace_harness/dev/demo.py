@@ -77,6 +77,7 @@ def _say_what_next(paper: Console, url: str, token: str, id_: str) -> None:
         f"The API is at {url}. Try this:",
         f"  curl -s -H {header} {shlex.quote(f'{url}{sample_run.path_of(id_)}')}",
         f"  curl -s -H {header} {shlex.quote(f'{url}/v1/events?limit=3')}",
+        f"  curl -s -H {header} {shlex.quote(f'{url}/v1/status')}",
         'Next: eval "$(localstack/dev env)" for a shell that knows all addresses, localstack/dev down to stop it.',
     ):
         # One line whatever its length, or it cannot be pasted.

@@ -18,7 +18,7 @@ from millrace_harness.dev.keys import development_key
 from millrace_harness.dev.places import Places
 from millrace_harness.parts.part import Report
 
-GROUP, TOPIC = "persist", "events"
+TOPICS = {"persist": "events", "bury": "events.dead"}  # by the consumer group that reads them
 _KAFKA_SECONDS = 5
 _CONNECT_SECONDS = 1
 # More than a burst leaves for a moment: then the consumer does not keep up, or does not run.
@@ -108,25 +108,29 @@ def _answers(client: Client, path: str, log: str) -> Finding:
 
 
 def _lagging(places: Places) -> Iterator[Finding]:
-    try:
-        behind = lag(read_settings(places)["kafka_bootstrap"])
-    except KafkaException as error:
-        yield Finding("lag of persist", "unknown", f"Kafka does not answer ({error}): see localstack/dev logs kafka")
-        return
-    hint = "see localstack/dev logs persist" if behind > _LAG else ""
-    yield Finding("lag of persist", f"{behind} records", hint)
+    for group in TOPICS:
+        try:
+            behind = lag(read_settings(places)["kafka_bootstrap"], group)
+        except KafkaException as error:
+            yield Finding(
+                f"lag of {group}", "unknown", f"Kafka does not answer ({error}): see localstack/dev logs kafka"
+            )
+            return
+        hint = f"see localstack/dev logs {group}" if behind > _LAG else ""
+        yield Finding(f"lag of {group}", f"{behind} records", hint)
 
 
-def lag(bootstrap: str) -> int:
-    """How many records of the topic the consumer group has yet to commit.
+def lag(bootstrap: str, group: str) -> int:
+    """How many records of its topic the consumer group has yet to commit.
 
     Raises:
         KafkaException: the broker does not answer within a few seconds.
     """
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
+    name = TOPICS[group]
     try:
-        topic = consumer.list_topics(TOPIC, timeout=_KAFKA_SECONDS).topics[TOPIC]
-        partitions = [TopicPartition(TOPIC, number) for number in topic.partitions]
+        topic = consumer.list_topics(name, timeout=_KAFKA_SECONDS).topics[name]
+        partitions = [TopicPartition(name, number) for number in topic.partitions]
         behind = 0
         for committed in consumer.committed(partitions, timeout=_KAFKA_SECONDS):
             low, high = consumer.get_watermark_offsets(committed, timeout=_KAFKA_SECONDS)
