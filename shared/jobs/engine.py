@@ -2,7 +2,7 @@
 
 What a chunk is going to do is committed before it is begun, and what became of it afterwards, both under the lease. So
 a step that finds a chunk begun knows what may be done already, and asks the kind to find out. The lease is longer than
-a function may run, so whoever had it is dead by the time that another has it (.github/decisions/0007).
+a function may run, so whoever had it is dead by the time that another has it (.github/decisions/0009).
 """
 
 import asyncio
