@@ -24,6 +24,7 @@ from shared.deadletters.model import LetterFilter, NewLetter, Scope, State
 from shared.events import envelope
 from shared.events.dead import encode
 from shared.events.model import LogRecord, Outcome, Position, RawRecord
+from shared.events.ports import Refused
 from shared.events.topics import DEAD_EVENTS
 from shared.kit.clock import SystemClock
 from shared.kit.cursor import CursorSigner
@@ -153,7 +154,7 @@ async def test_a_poison_event_is_mended_and_then_stored_once_as_itself(
     event = an_event("order-1", tenant=tenant, data=poison, subject="s", extensions={"good": 1, "bad": "a\0b"})
     writer = Writer(database.writer, application_name="integration")
     events = PostgresEventStore(writer)
-    assert await events.store([LogRecord(event, Position(0, 1))]) == [Outcome.INVALID]
+    assert isinstance(await events.store([LogRecord(event, Position(0, 1))]), Refused)
     letter = a_letter(value=envelope.encode(event), tenant=None)
     assert await Bury(store, SystemClock())(records_of(encode(letter))) == [Outcome.STORED]
     letters = Letters(store, CursorSigner("secret"), SystemClock())
