@@ -32,7 +32,11 @@ def decode(value: bytes | None) -> Event:
         event = _DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("The record's value is not an event.") from error
-    time = event.time
-    if event.received_at.year not in YEARS or (time is not None and time.year not in YEARS):
+    if event.received_at.year not in YEARS or not _is_storable(event):
         raise Malformed("The record's value has a time that cannot be stored.")
     return event
+
+
+def _is_storable(event: Event) -> bool:
+    moments = (event.time, event.spooled_at, event.redriven_at)
+    return all([moment is None or moment.year in YEARS for moment in moments])

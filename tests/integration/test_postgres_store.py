@@ -109,6 +109,24 @@ async def test_a_record_for_which_there_is_no_partition_is_not_to_blame(endpoint
         await writer.close()
 
 
+async def test_a_database_that_refuses_every_row_is_away_whatever_it_says(endpoints: Endpoints) -> None:
+    # As a server does that has run out of transaction ids: it would be no record's fault, and SQLSTATE says it is.
+    with fresh_database(endpoints) as fresh:
+        connection = await asyncpg.connect(fresh.direct, timeout=5)
+        await connection.execute("""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE program_limit_exceeded USING MESSAGE = 'database is not accepting commands'; END $$
+        """)
+        await connection.execute("CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()")
+        writer = Writer(fresh.writer, application_name="integration")
+        store, records = PostgresEventStore(writer), [a_record(offset=number) for number in range(20)]
+        assert await store.store(records) == [Outcome.UNAVAILABLE] * 20
+        await connection.execute("DROP TRIGGER refuse ON events")
+        await connection.close()
+        assert await store.store(records) == [Outcome.STORED] * 20
+        await writer.close()
+
+
 async def test_two_stores_of_one_batch_at_once_leave_one_row_each(database: Database) -> None:
     records = [a_record(offset=number) for number in range(300)]
     writers = [Writer(database.writer, application_name="integration") for _ in range(2)]

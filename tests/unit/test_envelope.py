@@ -84,6 +84,8 @@ WHOLE = encode(an_event("1", data='"here"'))
         WHOLE.replace(b"2026-03-04T05:06:07.000089Z", b"2026-03-04T05:06:07"),
         WHOLE.replace(b"2026-03-04T05:06:07.000089Z", b"9999-12-31T23:59:59-10:00"),
         WHOLE.replace(b'"type"', b'"time":"0001-01-01T00:00:00+05:00","type"'),
+        WHOLE.replace(b'"type"', b'"spooled_at":"0001-01-01T00:00:00+01:00","type"'),
+        WHOLE.replace(b'"type"', b'"redriven_at":"9999-12-31T23:59:59-10:00","type"'),
         WHOLE.replace(b"test.made", b"\xff"),
         WHOLE.replace(b'"here"', b"[" * 20_000 + b"]" * 20_000),
     ],

@@ -217,3 +217,12 @@ async def test_with_a_share_of_one_no_partition_ever_stops() -> None:
     room = PersistRoom(max_poison_share=1.0)
     assert await room.persist([raw(b"junk", number) for number in range(200)]) == [INVALID] * 200
     assert len(room.dead.letters) == 200
+
+
+async def test_letters_that_are_sent_on_their_way_unmended_stop_no_partition() -> None:
+    room = PersistRoom()
+    unmended = [raw(an_event(f"unmended {number}\0", attempts=1), number) for number in range(40)]
+    good = [raw(an_event(), 40 + number) for number in range(40)]
+    outcomes = await room.persist([*unmended, *good])
+    assert outcomes == [Outcome.INVALID] * 40 + [Outcome.STORED] * 40
+    assert {letter.attempts for letter in room.dead.letters} == {2}

@@ -100,6 +100,7 @@ class PostgresEventStore:
 
     async def _tried(self, rows: Rows) -> Refused:
         """Halve the batch until each record at fault has stood alone, from the front, as far as the time allows."""
+        await self._require_well(rows)
         reasons: dict[int, str] = {}
         searched, until = 0, time.monotonic() + _SEARCH_SECONDS
         parts = [(0, len(rows))]
@@ -114,6 +115,18 @@ class PostgresEventStore:
             if refusal is not None:
                 reasons[low] = f"Storage refuses it ({refusal})."
         return Refused(reasons, searched)
+
+    async def _require_well(self, rows: Rows) -> None:
+        """Raise Unavailable where a row is refused that nothing is wrong with.
+
+        A server that must not give out another transaction id says so with the SQLSTATE of a record that is too large
+        (54000): no record is to blame for that.
+        """
+        told = {"key": "0" * 32, "extensions": "{}", '"partition"': "0", '"offset"': "0"}
+        told |= {name: "probe" for name in ("tenant", "principal", "id", "source", "type", "partition_key")}
+        told |= {name: rows[name][0] or "" for name in ("received_day", "received_at")}
+        if await self._refusal(Rows([[told.get(name)] for name in COLUMNS])) is not None:
+            raise Unavailable("The database refuses every row.")
 
     async def _refusal(self, rows: Rows) -> str | None:
         """The SQLSTATE with which the database refuses `rows`, of which nothing stays."""
