@@ -13,7 +13,7 @@ from shared.events.ports import EventFilter
 from shared.events.query import PageRequest
 from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
-from shared.runtime.parameters import link_to_next, one_each, parameters
+from shared.runtime.parameters import is_known, link_to_next, one_each, parameters
 
 
 class _Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +37,7 @@ def routes(parts: Parts) -> APIRouter:
         source = one_each(request, ("source",)).get("source")
         body = await parts.query.event(principal.tenant, id_, source)
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        if request.headers.get("if-none-match") == tag:
+        if is_known(request, tag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
         return json_response(body, headers={"etag": tag})
 

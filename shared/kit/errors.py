@@ -7,6 +7,7 @@ Failure                       code, retryable, and a sentence that never repeats
 │   ├── UnsupportedMedia      a content type or encoding we do not read
 │   └── Unprocessable         well-formed, but breaks a rule
 ├── Unauthenticated           no principal, or one that cannot be verified
+├── Forbidden                 a principal, but not one that may do this
 ├── NotFound                  nothing here for this tenant
 ├── Conflict                  more than one thing fits; the sender chooses
 ├── Changed                   it is not what the sender expects any more
@@ -96,6 +97,12 @@ class Unauthenticated(Failure):
     """No credentials, or credentials that cannot be verified."""
 
     code = "unauthenticated"
+
+
+class Forbidden(Failure):
+    """The principal may not do this at all, whatever it is done to."""
+
+    code = "forbidden"
 
 
 class NotFound(Failure):

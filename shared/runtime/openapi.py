@@ -12,6 +12,7 @@ import msgspec
 from shared.kit.errors import (
     Changed,
     Conflict,
+    Forbidden,
     Malformed,
     NotFound,
     QuotaExceeded,
@@ -32,6 +33,7 @@ _TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", "01")  # 
 _FAILURES = (
     Malformed("The bytes are not what their content type says."),
     Unauthenticated("Send 'Authorization: Bearer <API key>' with a key that is known here."),
+    Forbidden("This is for operators of the deployment."),
     NotFound("There is nothing here by this name."),
     Conflict("The request fits more than one thing, or another one is still at work."),
     Changed("It has been changed since it was read."),

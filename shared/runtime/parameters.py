@@ -21,6 +21,8 @@ _WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?=$|[,;])', re.I)
 # RFC 9110, 8.8.3 and 13.1.1: weak tags never match here.
 _TAG = re.compile(r'(?:^|,)\s*"([\x21\x23-\x7e]*)"\s*(?=$|,)')
 
+_TAGS_OF_ANY_KIND = re.compile(r'(?:^|,)\s*(?:W/)?("[\x21\x23-\x7e]*")\s*(?=$|,)')
+
 _MOMENT = "Use an RFC 3339 date and time with an offset, between the years 2 and 9998."
 _RULES = {
     "since": _MOMENT,
@@ -86,6 +88,12 @@ def if_match(request: Request) -> list[str] | None:
     if not given or given == ["*"]:
         return given or None
     return _TAG.findall(",".join(given))
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether `If-None-Match` names the entity tag `tag`, which has its quotes (RFC 9110, 13.1.2: weak ones match)."""
+    given = ",".join(request.headers.getlist("if-none-match"))
+    return given.strip() == "*" or tag in _TAGS_OF_ANY_KIND.findall(given)
 
 
 def wait_seconds(request: Request) -> int:

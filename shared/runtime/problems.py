@@ -10,6 +10,7 @@ from shared.kit.errors import (
     Conflict,
     Failure,
     Fault,
+    Forbidden,
     Malformed,
     NotFound,
     QuotaExceeded,
@@ -29,6 +30,7 @@ _LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _STATUS: dict[type[Failure], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Changed: HTTPStatus.PRECONDITION_FAILED,

@@ -58,7 +58,11 @@ async def test_an_event_that_did_not_change_is_not_sent_again(door: QueryDoor) -
     second = await get(door, "/v1/events/1", headers={"if-none-match": first.headers["etag"]})
     assert (second.status_code, second.content) == (304, b"")
     assert second.headers["etag"] == first.headers["etag"]
-    assert (await get(door, "/v1/events/1", headers={"if-none-match": '"other"'})).status_code == 200
+    tag = first.headers["etag"]
+    for known in (f"W/{tag}", f'"other", {tag}', f'W/"other",{tag} , "third"', "*"):
+        assert (await get(door, "/v1/events/1", headers={"if-none-match": known})).status_code == 304
+    for other in ('"other"', tag.strip('"'), f"w/{tag}", f"{tag} x"):
+        assert (await get(door, "/v1/events/1", headers={"if-none-match": other})).status_code == 200
 
 
 async def test_several_sources_are_named_and_one_can_be_chosen(door: QueryDoor) -> None:

@@ -10,6 +10,7 @@ from jsonschema_rs import Draft202012Validator
 
 from functions.catalog import FUNCTIONS, Kafka
 from functions.manage import docs
+from shared.access.model import Principal
 from shared.adapters.memory.status import MemoryLogFigures, MemoryStorageFigures
 from shared.kit.clock import FixedClock
 from shared.runtime.metrics import publish
@@ -90,6 +91,17 @@ async def test_what_a_part_has_told_by_then_is_kept() -> None:
 async def test_nobody_is_told_the_status_without_a_key() -> None:
     async with client_of(ManageDoor().app, key=None) as client:
         assert (await client.get("/v1/status")).status_code == 401
+
+
+class _Tenants:
+    async def authenticate(self, authorization: str | None) -> Principal:
+        return Principal(name="somebody", tenant="tests")
+
+
+async def test_what_tells_of_all_tenants_is_told_to_operators_only() -> None:
+    async with client_of(ManageDoor(access=_Tenants()).app) as client:
+        answer = await client.get("/v1/status")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
 def test_the_consumers_of_the_catalog_are_watched() -> None:

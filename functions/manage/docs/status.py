@@ -119,7 +119,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
                 _EXAMPLE,
                 headers={"Cache-Control": header("It is of this moment.")},
             ),
-            **problems(401),
+            **problems(401, 403),
         },
     }
 }

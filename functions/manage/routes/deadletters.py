@@ -15,7 +15,7 @@ from shared.deadletters.view import view
 from shared.kit.errors import NotFound
 from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
-from shared.runtime.parameters import if_match, link_to_next, parameters
+from shared.runtime.parameters import if_match, is_known, link_to_next, parameters
 
 _LETTER = "/v1/dead-letters/{id_}"
 _RULES = {
@@ -49,7 +49,7 @@ def routes(parts: Parts) -> APIRouter:
     async def get_letter(request: Request, id_: str) -> Response:
         principal = await principal_of(parts.access, request)
         stored = await parts.letters.get(principal, _id(id_))
-        if request.headers.get("if-none-match") == _tag(stored):
+        if is_known(request, _tag(stored)):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": _tag(stored)})
         return _shown(stored)
 

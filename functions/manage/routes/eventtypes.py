@@ -15,7 +15,7 @@ from shared.kit.errors import Fault, Unprocessable
 from shared.kit.pointer import escape
 from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
-from shared.runtime.parameters import if_match
+from shared.runtime.parameters import if_match, is_known
 
 _TYPE = "/v1/event-types/{type_}"
 
@@ -103,7 +103,7 @@ def _view(version: EventType) -> dict[str, Any]:
 
 
 def _shown_unless_known(request: Request, version: EventType) -> Response:
-    if request.headers.get("if-none-match") == _tag(version):
+    if is_known(request, _tag(version)):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": _tag(version)})
     return _shown(version)
 
