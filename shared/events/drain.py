@@ -85,7 +85,7 @@ class Drain:
                     pass
                 case Malformed():
                     # Nothing of ours, and nothing that waiting would mend: the others must not wait for it.
-                    _LOG.error("drain.unreadable %s", name)
+                    _LOG.error("drain.unreadable", extra={"object": name})
                     await self._spool.set_aside(name)
                 case Unavailable():
                     return found, False

@@ -61,7 +61,7 @@ class CompiledRule:
             return Validator(msgspec.json.decode(self._schema))
         except ValueError:
             # It was compiled when it was defined, by another version of the code. The tenant's events are not to blame.
-            _LOG.error("type.uncompilable %r version %d", self._name, self.version)
+            _LOG.error("type.uncompilable", extra={"type": self._name, "version": self.version})
             return Validator(True)
 
 

@@ -156,9 +156,8 @@ async def test_an_object_that_cannot_be_read_is_set_aside_with_an_error(
     room.spool.unreadable.append(broken)
     assert await room.drain() == Drained(2, 2, finished=True)
     assert (room.log.ids, room.spool.objects) == (["1", "3"], {})
-    assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("ERROR", f"drain.unreadable {broken}")
-    ]
+    (entry,) = caplog.records
+    assert (entry.levelname, entry.message, entry.__dict__["object"]) == ("ERROR", "drain.unreadable", broken)
 
 
 async def test_an_object_that_cannot_be_had_for_now_is_not_passed_over(room: Room) -> None:

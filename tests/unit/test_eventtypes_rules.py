@@ -231,4 +231,6 @@ def test_a_schema_that_does_not_compile_any_more_rejects_nothing_and_says_so(cap
     rule = CompiledRule(a_version(schema={"type": "strin"}))
     assert rule.faults(b"1", "/data") == []
     assert rule.faults(b"1", "/data") == []
-    assert [record.getMessage() for record in caplog.records] == ["type.uncompilable 'order.placed' version 1"]
+    (entry,) = caplog.records
+    told = (entry.message, entry.__dict__["type"], entry.__dict__["version"])
+    assert told == ("type.uncompilable", "order.placed", 1)

@@ -4,9 +4,9 @@ import json
 import logging
 
 import pytest
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from shared.kit.trace import Trace
+from shared.runtime.telemetry import Lines
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -43,13 +43,11 @@ def test_what_cannot_be_read_begins_a_new_trace(given: str | None) -> None:
 
 def test_what_an_adapter_logs_is_a_json_line_as_well() -> None:
     record = logging.getLogger("shared.adapters.some").makeRecord(
-        "shared.adapters.some", logging.WARNING, "file", 1, "database.away %s", ("57P01",), None
+        "shared.adapters.some", logging.WARNING, "file", 1, "database.away", (), None, extra={"kind": "57P01"}
     )
     # Beside the handler of Powertools there are those by which pytest listens.
     (formatter,) = {
-        handler.formatter
-        for handler in logging.getLogger("shared").handlers
-        if isinstance(handler.formatter, LambdaPowertoolsFormatter)
+        handler.formatter for handler in logging.getLogger("shared").handlers if isinstance(handler.formatter, Lines)
     }
     line = json.loads(formatter.format(record))
-    assert (line["level"], line["message"]) == ("WARNING", "database.away 57P01")
+    assert (line["level"], line["message"], line["kind"]) == ("WARNING", "database.away", "57P01")

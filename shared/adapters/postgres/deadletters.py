@@ -188,7 +188,7 @@ class PostgresDeadLetterStore:
         except DBAPIError as error:
             if len(letters) == 1:
                 # The kind alone: what the database says of it may repeat the record.
-                _LOG.error("deadletters.refused %s", getattr(error.orig, "sqlstate", "unknown"))
+                _LOG.error("deadletters.refused", extra={"sqlstate": getattr(error.orig, "sqlstate", "unknown")})
                 return [Outcome.INVALID]
             half = len(letters) // 2
             return await self._bury(letters[:half]) + await self._bury(letters[half:])

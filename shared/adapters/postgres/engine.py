@@ -97,7 +97,7 @@ class _Database:
                     raise
                 # Its kind alone: a driver's words may hold parameters.
                 kind = getattr(getattr(error, "orig", None), "sqlstate", None) or type(error).__name__
-                _LOG.warning("database.away %s", kind)
+                _LOG.warning("database.away", extra={"kind": kind})
                 await self._engine.dispose()
                 cause = error
         raise Unavailable("The database does not answer.", retry_after_seconds=_RETRY_AFTER_SECONDS) from cause

@@ -80,7 +80,8 @@ class PostgresEventStore:
         reasons = await self._asked(rows)
         found = Refused(reasons, len(rows)) if reasons else await self._tried(rows)
         # The reasons alone: what the database says of a record may repeat it.
-        _LOG.error("store.refused %d of %d: %s", len(found.reasons), len(rows), sorted(set(found.reasons.values())))
+        fields = {"refused": len(found.reasons), "records": len(rows), "reasons": sorted(set(found.reasons.values()))}
+        _LOG.error("store.refused", extra=fields)
         return found
 
     async def _asked(self, rows: Rows) -> dict[int, str]:
