@@ -186,6 +186,34 @@ def test_what_waits_for_a_retry_is_left_to_the_new_owner_when_its_partition_move
             assert not any(place in call for call in first.calls[before:])
 
 
+def test_a_partition_that_was_held_up_when_it_went_is_read_when_it_comes_back(
+    bootstrap: str, make_topic: Callable[..., str], append_to: Append
+) -> None:
+    """kafka-scaling-modes: a function that is away drops nothing, though partitions change hands meanwhile."""
+    topic, back = make_topic(2), threading.Event()
+
+    def away(_: Call) -> InvokeAnswer:
+        if not back.is_set():
+            raise ConnectionError("away")
+        return InvokeAnswer(b"")
+
+    def held_up(function: Function) -> set[str]:
+        return {place for call in list(function.calls) for place in call}
+
+    for partition in range(2):
+        append_to(topic, partition, [b"1"])
+    stays, leaves = Function(away), Function(away)
+    with mapping(bootstrap, topic, stays):
+        eventually(lambda: len(held_up(stays)) == 2)
+        with mapping(bootstrap, topic, leaves):
+            eventually(lambda: len(held_up(leaves)) == 1)
+        back.set()
+        eventually(lambda: [committed(bootstrap, topic, partition) for partition in range(2)] == [1, 1])
+        for partition in range(2):
+            append_to(topic, partition, [b"2"])
+        eventually(lambda: [committed(bootstrap, topic, partition) for partition in range(2)] == [2, 2])
+
+
 def test_a_partition_that_moves_during_a_long_call_may_come_twice_but_is_never_skipped(
     bootstrap: str, make_topic: Callable[..., str], append_to: Append
 ) -> None:

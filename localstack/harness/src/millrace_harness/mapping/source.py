@@ -139,8 +139,9 @@ class Source:
         self._forget(numbers)
 
     def _forget(self, partitions: set[int]) -> None:
+        # The client keeps a pause through a loss: a partition that came back would never be read.
+        self._set_paused(self._paused - partitions)
         self._assigned -= partitions
-        self._paused -= partitions
         for partition in partitions:
             self._uncommitted.pop(partition, None)
 
