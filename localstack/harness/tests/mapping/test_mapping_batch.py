@@ -19,8 +19,12 @@ def test_a_batch_is_full_at_its_number_of_records() -> None:
     batch = Batch(replace(CONFIG, batch_size=2))
     assert batch.add(_record(0, 1))
     assert batch.room == 1
+    assert not batch.full
     assert batch.add(_record(1, 1))
     assert batch.room == 0
+    assert batch.full
+    assert not batch.add(_record(2, 1))
+    assert len(batch.records) == 2
 
 
 def test_a_batch_refuses_the_record_that_would_take_its_event_over_6_mb() -> None:
@@ -30,6 +34,7 @@ def test_a_batch_refuses_the_record_that_would_take_its_event_over_6_mb() -> Non
         offset += 1
     fitting = encode(CONFIG, batch.records)
     over = encode(CONFIG, [*batch.records, _record(offset, 100_000)])
+    assert batch.full
     assert len(fitting) <= MAX_PAYLOAD_BYTES < len(over)
 
 
@@ -59,6 +64,7 @@ def test_what_is_dropped_leaves_its_room_and_an_empty_batch_begins_anew() -> Non
     batch.add(_record(0, 1))
     batch.add(other)
     batch.drop({0})
+    assert not batch.full
     assert batch.records == [other]
     assert batch.room == 1
     batch.drop({1})

@@ -20,24 +20,29 @@ class Batch:
         self._begun: float | None = None
         self._partitions: set[int] = set()
         self.records: list[Encoded] = []
+        self.full = False
+        """Whether it waits for nothing more: it has its number of records, or has refused one."""
 
     def add(self, encoded: Encoded) -> bool:
-        """Take the record, or refuse it because the payload would be over 6 MB. An empty batch refuses nothing."""
+        """Take the record, or refuse it: it would be one too many, or over 6 MB. An empty batch refuses nothing."""
         partition = encoded.record.partition
         size = self._size + added_size(encoded, first_of_partition=partition not in self._partitions)
-        if self.records and size > MAX_PAYLOAD_BYTES:
+        if self.records and (self.room <= 0 or size > MAX_PAYLOAD_BYTES):
+            self.full = True
             return False
         if self._begun is None:
             self._begun = self._now()
         self._size = size
         self._partitions.add(partition)
         self.records.append(encoded)
+        self.full = self.full or self.room <= 0
         return True
 
     def drop(self, partitions: set[int]) -> None:
         """Forget the records of `partitions`: they belong to somebody else now."""
         kept = [one for one in self.records if one.record.partition not in partitions]
         self.records, self._partitions, self._size = [], set(), empty_size(self._config)
+        self.full = False
         for one in kept:
             self.add(one)
         if not kept:

@@ -101,25 +101,24 @@ class Poller:
         self._look()
 
     def _collect(self) -> Unit | None:
-        """The batch, if it is full or due after one more look for a record."""
-        patience = min(POLL_SECONDS, self._batch.seconds_left) if self._batch.records else POLL_SECONDS
-        record = self._source.poll(self._units.seconds_to_next(patience))
-        if not (self._batch.due if record is None else self._fills(record)):
+        """The batch, if it is full, or full or due after one more look for a record."""
+        if not (self._batch.full or self._completed()):
             return None
         unit = Unit(self._batch.records)
         self._batch = Batch(self._config)
         self._units.add(unit)
         return unit
 
-    def _fills(self, record: Record) -> bool:
-        """Take the record, and tell whether the batch is full with it, or without."""
+    def _completed(self) -> bool:
+        """Look for a record, and tell whether the batch is full with it or without it, or due for want of one."""
+        patience = min(POLL_SECONDS, self._batch.seconds_left) if self._batch.records else POLL_SECONDS
+        record = self._source.poll(self._units.seconds_to_next(patience))
+        if record is None:
+            return self._batch.due
         encoded = self._admitted(record)
-        if encoded is None:
-            return False
-        if not self._batch.add(encoded):
+        if encoded is not None and not self._batch.add(encoded):
             self._carried.append(encoded)
-            return True
-        return self._batch.room == 0
+        return self._batch.full
 
     def _admitted(self, record: Record) -> Encoded | None:
         passes = self._filters.passes(record)
