@@ -21,8 +21,10 @@ class Script:
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self._steps = list(steps)
+        self.revoked: Callable[[set[int]], None]
 
     def __call__(self, _: MappingConfig, *, revoked: Callable[[set[int]], None], lost: Any) -> Self:
+        self.revoked = revoked
         return self
 
     def __enter__(self) -> Self:
@@ -100,3 +102,24 @@ def test_a_batch_that_what_came_beside_a_call_has_filled_is_no_larger_than_its_s
     with polling(monkeypatch, script, function, batch_size=3, window_seconds=5):
         eventually(lambda: len(function.values("t-1")) == 12)
     assert function.batches("t-1") == [[b"%d" % offset for offset in range(first, first + 3)] for first in (0, 3, 6, 9)]
+
+
+def test_a_record_that_comes_with_the_rebalance_that_ends_a_call_is_not_overtaken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on = threading.Event()
+
+    def answer(call: Call) -> InvokeAnswer:
+        assert "t-0" not in call or go_on.wait(BOUND_SECONDS)
+        return InvokeAnswer(b"")
+
+    def rebalance() -> Record:
+        go_on.set()
+        script.revoked({0})  # which waits for the call
+        return _record(1, 1)
+
+    function = Function(answer)
+    script = Script([_record(0, 0), _record(1, 0), rebalance, *(_record(1, offset) for offset in range(2, 6))])
+    with polling(monkeypatch, script, function, batch_size=2):
+        eventually(lambda: len(function.values("t-1")) == 6)
+    assert function.values("t-1") == [b"%d" % offset for offset in range(6)]

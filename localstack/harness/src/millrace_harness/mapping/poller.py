@@ -163,6 +163,7 @@ class Poller:
     def _land(self) -> None:
         """Draw the conclusions of what was under way, as far as its partitions are still here."""
         if self._under_way is None:
+            self._read_on()  # a rebalance has landed it, in a look that gave one record more
             return
         (unit, called, flight), self._under_way = self._under_way, None
         if unit in self._units:
