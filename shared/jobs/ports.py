@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.events.model import Event, RawRecord
+from shared.events.model import Event, Position, RawRecord
 from shared.events.ports import EventFilter, Keyset
 from shared.jobs.model import Job, State
 
@@ -79,6 +79,10 @@ class Wake(Protocol):
         ...
 
 
+READ_BYTES = 4 * 1024 * 1024
+"""Of what is read at once: a function has little memory, and 2 s to append it again."""
+
+
 class Span(msgspec.Struct, frozen=True):
     """Records that were read, and where each partition goes on."""
 
@@ -89,7 +93,9 @@ class Span(msgspec.Struct, frozen=True):
 class LogReader(Protocol):
     """A topic, read by offsets and without a group. Every method raises `Unavailable` when no broker answers in time.
 
-    The order of records is the log's within a partition, and none between partitions.
+    The order of records is the log's within a partition, and none between partitions. A record's time is that of its
+    append. An event may have been received long before (it was spooled, or is redriven), and never after, but for how
+    far clocks are apart.
     """
 
     async def starts(self) -> dict[int, int]:
@@ -101,11 +107,18 @@ class LogReader(Protocol):
         ...
 
     async def since(self, moment: datetime) -> dict[int, int]:
-        """For each partition the offset of the first record appended at `moment` or later; its end without one."""
+        """For each partition the offset of the first record appended at `moment` or later; its end without one.
+
+        So no event is passed over that was received at `moment` or later. Others, received before, may lie behind.
+        """
         ...
 
-    async def read(self, start: Mapping[int, int], end: Mapping[int, int], *, records: int) -> Span:
+    async def read(
+        self, start: Mapping[int, int], end: Mapping[int, int], *, records: int, size: int = READ_BYTES
+    ) -> Span:
         """Up to `records` records from `start` on and before `end`, those of each partition in order.
+
+        Their values are at most `size` bytes together, but the first of them passes however large it is.
 
         Raises:
             NotFound: the log does not have the first of them any more.
@@ -146,6 +159,10 @@ class Rows(Protocol):
 
     async def missing(self, events: Sequence[Event]) -> set[UUID]:
         """The keys of those of at most 1,000 `events` that have no row."""
+        ...
+
+    async def places(self, events: Sequence[Event]) -> dict[tuple[date, UUID], Position]:
+        """Where in the log those of at most 1,000 `events` that have a row were stored from, by their day and key."""
         ...
 
     async def counted(self, tenant: str, where: EventFilter) -> int | None:

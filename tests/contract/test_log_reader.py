@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from shared.adapters.kafka.log import KafkaEventLog
 from shared.adapters.kafka.reading import KafkaConsumers, KafkaLogReader
@@ -17,7 +18,7 @@ from shared.events.envelope import decode
 from shared.events.ports import EventLog
 from shared.events.topics import Topic
 from shared.jobs.ports import LogReader
-from shared.kit.errors import Unavailable
+from shared.kit.errors import NotFound, Unavailable
 from tests.fixtures.events import MOMENT, an_event
 from tests.fixtures.parts import fresh_topic
 
@@ -26,23 +27,37 @@ _PARTITIONS = 3
 
 @dataclass(frozen=True)
 class Both:
-    """A log, and who reads it."""
+    """A log, and who reads it; and how it gives up what lies before an offset of a partition."""
 
     log: EventLog
     reader: LogReader
+    give_up: Callable[[int, int], Awaitable[None]]
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.parts)])
 async def both(request: pytest.FixtureRequest) -> AsyncIterator[Both]:
     if request.param == "memory":
         memory = MemoryEventLog(_PARTITIONS)
-        yield Both(memory, MemoryLogReader(memory))
+        forgetful = MemoryLogReader(memory)
+
+        async def forget(partition: int, offset: int) -> None:
+            forgetful.first[partition] = offset
+
+        yield Both(memory, forgetful, forget)
         return
     endpoints = request.getfixturevalue("endpoints")
     topic = fresh_topic(endpoints, partitions=_PARTITIONS)
     log = KafkaEventLog(endpoints.kafka_bootstrap, topic, client_id="contract", budget_seconds=10)
     reader = KafkaLogReader(endpoints.kafka_bootstrap, topic, client_id="contract", bound_seconds=20)
-    yield Both(log, reader)
+
+    async def give_up(partition: int, offset: int) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=endpoints.kafka_bootstrap)
+        await admin.start()
+        await admin.delete_records({TopicPartition(topic.name, partition): RecordsToDelete(before_offset=offset)})
+        await admin.close()
+        await reader.close()  # it may have them at hand
+
+    yield Both(log, reader, give_up)
     await log.close()
     await reader.close()
 
@@ -98,6 +113,47 @@ async def test_a_moment_leads_to_the_first_record_that_was_appended_then_or_late
     since, ends = await both.reader.since(between), await both.reader.ends()
     assert sum(ends[partition] - since[partition] for partition in ends) == 2
     assert await both.reader.since(datetime.now(UTC) + timedelta(seconds=1)) == ends
+
+
+async def test_a_read_is_bounded_in_bytes_and_one_record_always_passes(both: Both) -> None:
+    await both.log.append([an_event(f"{number:03}", partition_key=str(number % 7)) for number in range(40)])
+    starts, ends = await both.reader.starts(), await both.reader.ends()
+    whole = (await both.reader.read(starts, ends, records=1)).records[0].value
+    for size in (3 * len(whole or b""), 1):
+        at, found = dict(starts), []
+        while at != ends:
+            span = await both.reader.read(at, ends, records=30, size=size)
+            assert len(span.records) == 1 or sum(len(each.value or b"") for each in span.records) <= size
+            found += span.records
+            at |= span.next
+        for partition in range(_PARTITIONS):
+            assert [each.offset for each in found if each.partition == partition] == list(range(ends[partition]))
+
+
+async def test_what_the_log_has_given_up_is_not_found_and_it_is_read_from_its_new_start(both: Both) -> None:
+    await both.log.append([an_event(f"event-{number}", partition_key=str(number % 7)) for number in range(40)])
+    starts, ends = await both.reader.starts(), await both.reader.ends()
+    at = starts | (await both.reader.read(starts, ends, records=2)).next
+    longest = max(ends, key=lambda partition: ends[partition] - at[partition])
+    await both.give_up(longest, at[longest] + 3)
+    with pytest.raises(NotFound):
+        await both.reader.read({longest: at[longest]}, {longest: ends[longest]}, records=1)
+    starts = await both.reader.starts()
+    assert starts[longest] == at[longest] + 3
+    at |= {longest: starts[longest]}
+    rest = {partition: list(range(offset, ends[partition])) for partition, offset in at.items()}
+    found = []
+    while at != ends:
+        span = await both.reader.read(at, ends, records=7)
+        found += span.records
+        at |= span.next
+    for partition, offsets in rest.items():
+        assert [each.offset for each in found if each.partition == partition] == offsets
+
+
+async def test_a_moment_before_all_clocks_leads_to_the_start(both: Both) -> None:
+    await both.log.append([an_event(partition_key="key")])
+    assert await both.reader.since(datetime(2, 1, 1, tzinfo=UTC)) == await both.reader.starts()
 
 
 async def test_where_no_broker_answers_everything_says_so(absent: LogReader) -> None:

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from shared.events.model import RawRecord
 from shared.events.topics import Topic
-from shared.jobs.ports import Span
+from shared.jobs.ports import READ_BYTES, Span
 from shared.kit.errors import NotFound, Unavailable
 from shared.kit.idle import Idle
 
@@ -40,7 +40,7 @@ class KafkaLogReader:
         return await self._asked(lambda consumer: self._by_partition(consumer.end_offsets(self._all(consumer))))
 
     async def since(self, moment: datetime) -> dict[int, int]:
-        milliseconds = int(moment.timestamp() * 1000)
+        milliseconds = max(0, int(moment.timestamp() * 1000))
 
         async def ask(consumer: AIOKafkaConsumer) -> dict[int, int]:
             everything = self._all(consumer)
@@ -50,11 +50,13 @@ class KafkaLogReader:
 
         return await self._asked(ask)
 
-    async def read(self, start: Mapping[int, int], end: Mapping[int, int], *, records: int) -> Span:
+    async def read(
+        self, start: Mapping[int, int], end: Mapping[int, int], *, records: int, size: int = READ_BYTES
+    ) -> Span:
         wanted = {partition: upto for partition, upto in end.items() if start.get(partition, 0) < upto}
         if not wanted:
             return Span([], {})
-        return await self._asked(lambda consumer: self._read(consumer, start, wanted, records))
+        return await self._asked(lambda consumer: self._read(consumer, start, wanted, records, size))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -63,24 +65,29 @@ class KafkaLogReader:
             await consumer.stop()
 
     async def _read(
-        self, consumer: AIOKafkaConsumer, start: Mapping[int, int], end: Mapping[int, int], records: int
+        self, consumer: AIOKafkaConsumer, start: Mapping[int, int], end: Mapping[int, int], records: int, size: int
     ) -> Span:
         at = {partition: start.get(partition, 0) for partition in end}
         self._turn(consumer, at)
         found: list[RawRecord] = []
+        room = size
         until = time.monotonic() + self._bound_seconds / 2
-        while len(found) < records and (open_ := [each for each in end if at[each] < end[each]]):
+        while room > 0 and len(found) < records and (open_ := [each for each in end if at[each] < end[each]]):
             tops = [TopicPartition(self._topic, partition) for partition in open_]
             batches = await consumer.getmany(*tops, timeout_ms=_POLL_MS, max_records=records - len(found))
-            for top, messages in batches.items():
-                found += [
-                    RawRecord(top.topic, top.partition, each.offset, each.value, each.key, each.timestamp)
-                    for each in messages
-                    if each.offset < end[top.partition]
-                ]
             for top in tops:
                 self._at[top.partition] = await consumer.position(top)
                 at[top.partition] = min(self._at[top.partition], end[top.partition])
+            for top, messages in batches.items():
+                for each in messages:
+                    if each.offset >= end[top.partition]:
+                        break
+                    room -= len(each.value or b"")
+                    if found and room < 0:
+                        # The consumer is beyond it already, and is sent back when it is to go on from here.
+                        at[top.partition] = each.offset
+                        break
+                    found.append(RawRecord(top.topic, top.partition, each.offset, each.value, each.key, each.timestamp))
             if time.monotonic() > until:
                 break
         if all(at[partition] == start.get(partition, 0) for partition in end):

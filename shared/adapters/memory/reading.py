@@ -1,15 +1,15 @@
 """The log as jobs read it, in memory."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from shared.adapters.memory.events import MemoryEventLog, MemoryEventStore
 from shared.events.envelope import encode
-from shared.events.model import Event, RawRecord
+from shared.events.model import Event, Position, RawRecord
 from shared.events.ports import EventFilter
 from shared.events.topics import EVENTS
-from shared.jobs.ports import Span
+from shared.jobs.ports import READ_BYTES, Span
 from shared.kit.errors import NotFound, Unavailable
 
 
@@ -42,7 +42,9 @@ class MemoryLogReader:
             for partition, end in ends.items()
         }
 
-    async def read(self, start: Mapping[int, int], end: Mapping[int, int], *, records: int) -> Span:
+    async def read(
+        self, start: Mapping[int, int], end: Mapping[int, int], *, records: int, size: int = READ_BYTES
+    ) -> Span:
         self._require()
         found: list[RawRecord] = []
         following: dict[int, int] = {}
@@ -50,19 +52,20 @@ class MemoryLogReader:
             at = start.get(partition, 0)
             if at < min(self.first.get(partition, 0), upto):
                 raise NotFound("The log does not have these records any more.")
-            events = self._log.partitions[partition][at : min(upto, at + records - len(found))]
-            found += [
-                RawRecord(
-                    EVENTS.name,
-                    partition,
-                    at + place,
-                    encode(event),
-                    timestamp_ms=int(self._log.appended[partition][at + place].timestamp() * 1000),
-                )
-                for place, event in enumerate(events)
-            ]
-            following[partition] = at + len(events)
+            while at < upto and len(found) < records:
+                record = self._record(partition, at)
+                size -= len(record.value or b"")
+                if found and size < 0:
+                    break
+                found.append(record)
+                at += 1
+            following[partition] = at
         return Span(found, following)
+
+    def _record(self, partition: int, offset: int) -> RawRecord:
+        value = encode(self._log.partitions[partition][offset])
+        timestamp_ms = int(self._log.appended[partition][offset].timestamp() * 1000)
+        return RawRecord(EVENTS.name, partition, offset, value, timestamp_ms=timestamp_ms)
 
     def _require(self) -> None:
         if self._log.away:
@@ -89,11 +92,14 @@ class MemoryRows:
         self._store = store
 
     async def missing(self, events: Sequence[Event]) -> set[UUID]:
-        there = set()
-        for event in events:
-            found = await self._store.by_id(event.tenant, event.id, event.source)
-            there |= {row.event.key for row in found if row.event.received_day == event.received_day}
-        return {event.key for event in events if event.key not in there}
+        there = await self.places(events)
+        return {event.key for event in events if (event.received_day, event.key) not in there}
+
+    async def places(self, events: Sequence[Event]) -> dict[tuple[date, UUID], Position]:
+        asked = {(event.received_day, event.key) for event in events}
+        found = [row for each in events for row in await self._store.by_id(each.tenant, each.id, each.source)]
+        places = {(row.event.received_day, row.event.key): row.position for row in found}
+        return {identity: place for identity, place in places.items() if identity in asked}
 
     async def counted(self, tenant: str, where: EventFilter) -> int | None:
         if where.source is not None or where.subject is not None:
