@@ -47,7 +47,7 @@ def wire(settings: JobsSettings) -> Step:
     works: dict[Kind, Work] = {
         Kind.REDRIVE: Redrive(letters, again, erasures, clock),
         Kind.DISCARD: Discard(letters, clock),
-        Kind.REPLAY: Replay(EVENTS, reader, again, storage, erasures, clock),
+        Kind.REPLAY: Replay(reader, again, storage, erasures, clock),
         Kind.ERASURE: Erasure(places, erasures, clock),
     }
     return Step(PostgresJobStore(writer), SqsWake(settings.jobs_queue_url), works, clock)

@@ -1,45 +1,53 @@
 """Events of a span of time, brought again: stored where their row is missing, or appended for all who read the log."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import replace
 
 from shared.events.envelope import decode
-from shared.events.model import Event, LogRecord, Moment, Outcome, Position, RawRecord, StoredEvent, written
-from shared.events.ports import EventFilter, EventReader, EventStore, Keyset, Refused
-from shared.events.topics import Topic
+from shared.events.model import LogRecord, Outcome, StoredEvent
+from shared.events.ports import EventReader, EventStore, Keyset, Refused
 from shared.jobs.again import Again
 from shared.jobs.erased import erased
 from shared.jobs.model import Chunk, Job, plain, read
-from shared.jobs.ports import Erasures, LogReader, Rows
+from shared.jobs.ports import READ_BYTES, Erasures, LogReader, Rows
+from shared.jobs.replayed import (
+    Cursor,
+    Intent,
+    Named,
+    ReplaySpec,
+    is_copy,
+    is_gone,
+    is_within,
+    keyset,
+    meant,
+    name_of,
+    place_of,
+    to_append,
+    to_store,
+    told,
+    weight,
+)
 from shared.jobs.work import Finished, Moved, Plan
 from shared.kit.clock import Clock
-from shared.kit.errors import Malformed, NotFound, Unavailable
+from shared.kit.errors import NotFound, Unavailable
 
 _SAMPLE, _SHOWN = 10, 100
-_LOOKED = 5000  # records of the log that a chunk may pass over
+_LOOKED = 5000  # records of the log, or rows, that a chunk may pass over
+_LOOKED_BYTES = 32 * 1024 * 1024
 _READ = 500
-_BYTES = 4 * 1024 * 1024
-_ENVELOPE_BYTES = 500
+_FIRST_PAGE, _LARGEST_PAGE = 16, 100  # rows: 4 MB of the largest, and what a page may be where rows were small so far
+_SKEW = timedelta(minutes=1)
+"""By which the clock of who received an event may be ahead of the clock of who appended it."""
+
 _MARGIN = timedelta(hours=1)
-"""Before a topic's retention ends: what is that old may be gone before it is read, and is taken from storage."""
+"""By which records may be out of order in time. Places decide; this only bounds which rows are looked at."""
 
-_COPY = "@"
-_LOST = "The log has given up records before they were read. Begin another replay: storage has those events."
-
-
-class ReplaySpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events, and what for."""
-
-    since: Moment = msgspec.field(name="from")
-    until: Moment = msgspec.field(name="to")
-    filter: EventFilter = EventFilter()
-    mode: Literal["if_missing", "force"] = "if_missing"
+_LOST = "The log has given up records before they were read. Of what storage lacked there, nothing is left to store."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,104 +59,71 @@ class Storage:
     rows: Rows
 
 
-class _Cursor(msgspec.Struct, frozen=True, kw_only=True):
-    """Storage first, as far as the log is not asked: received before `held`. Then the log, from `at` to `ends`."""
-
-    held: datetime | None
-    stored: bool
-    after: Keyset | None = None
-    at: dict[int, int]
-    ends: dict[int, int]
-
-
-class _Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """`names` of the events that are meant, and where they are read: rows beyond `after`, else records of `span`."""
-
-    names: list[str]
-    skipped: int
-    from_storage: bool
-    after: Keyset | None = None
-    rows: int = 0
-    span: tuple[dict[int, int], dict[int, int]] = ({}, {})
-    ends: dict[int, int]
-
-
-type _Named = dict[str, LogRecord]
-
-
 class Replay:
-    """Reads the log while it has the span, and storage for what is older.
+    """Reads the log as far as it has the span, and then storage for what the log has no more.
 
-    Events are named by their place in the log, `<partition>@<offset>`. A copy that a replay brought carries such a
-    name, and is not brought again: its original is.
+    The log is asked from the moment on at which the span begins, however old the span is: a record's time is that of
+    its append, and an event that came by the spool, or was redriven, was received long before. A row is taken from
+    storage if, and only if, the log has the record no more that it was stored from; so nothing is brought from both.
+    The log is first, because it forgets.
     """
 
-    def __init__(
-        self,
-        topic: Topic,
-        log: LogReader,
-        again: Again,
-        storage: Storage,
-        erasures: Erasures,
-        clock: Clock,
-    ) -> None:
-        self._retention = timedelta(hours=topic.retention_hours)
+    def __init__(self, log: LogReader, again: Again, storage: Storage, erasures: Erasures, clock: Clock) -> None:
         self._log = log
         self._again = again
         self._storage = storage
         self._erasures = erasures
         self._clock = clock
-        self._held: tuple[UUID, dict[str, Any], _Named] | None = None  # what a chunk that is carried out now needs
+        self._held: tuple[UUID, dict[str, Any], Named] | None = None  # what a chunk that is carried out now needs
 
     async def plan(self, job: Job) -> Plan:
+        """The total is what storage counts of the tenant's own: what storage lacks comes on top.
+
+        None where the counts do not tell, or where storage has what a replay of what is missing cannot look at.
+        """
         spec = read(job.spec, ReplaySpec)
+        at = await self._log.since(spec.since - _SKEW)
         starts, ends = await self._log.starts(), await self._log.ends()
-        held = self._clock.now() - self._retention + _MARGIN if any(starts.values()) else None
-        since = spec.since if held is None else max(spec.since, held)
-        stored = spec.mode == "force" and since > spec.since
-        at = ends if since >= spec.until else await self._log.since(since)
-        total: int | None = sum(max(0, ends[partition] - offset) for partition, offset in at.items())
-        if stored and total is not None:
-            counted = await self._storage.rows.counted(job.tenant, _where(spec, held))
-            total = None if counted is None else total + counted
-        cursor = _Cursor(held=held if since > spec.since else None, stored=stored, at=at, ends=ends)
-        return Plan(plain(cursor), total)
+        cut = {partition: offset for partition, offset in at.items() if 0 < offset <= starts.get(partition, 0)}
+        gone = {partition: [(0, offset)] for partition, offset in cut.items()}
+        held = await self._last_before(cut, ends) if cut else None
+        total = await self._storage.rows.counted(job.tenant, spec.where()) if spec.mode == "force" or not cut else None
+        return Plan(plain(Cursor(at=at, ends=ends, gone=gone, held=held)), total)
 
     async def look(self, job: Job, limit: int) -> Chunk | Finished:
-        spec, cursor = read(job.spec, ReplaySpec), read(job.progress.cursor, _Cursor)
-        if cursor.stored:
-            chunk = await self._from_storage(job, spec, cursor, limit)
-            if chunk is not None:
-                return chunk
-            cursor = replace(cursor, stored=False)
+        spec, cursor = read(job.spec, ReplaySpec), read(job.progress.cursor, Cursor)
         try:
             chunk = await self._from_log(job, spec, cursor, limit)
         except NotFound:
-            return Finished(job.progress.result, failure=_LOST)
-        return chunk or Finished(_told(job.progress.result, cursor))
+            cursor = await self._passed(cursor)
+            chunk = await self._from_log(job, spec, cursor, limit)
+        if chunk is None and spec.mode == "force" and cursor.gone:
+            chunk = await self._from_storage(job, spec, cursor, limit)
+        failure = _LOST if cursor.lost and spec.mode == "if_missing" else None
+        return chunk or Finished(told(job.progress.result, cursor), failure=failure)
 
     async def carry_out(self, job: Job, intent: dict[str, Any], *, again: bool) -> Moved:
-        meant = read(intent, _Intent)
-        named = await self._named(job, intent)
-        gone = await erased(self._erasures, job.tenant, {name: each.event for name, each in named.items()})
-        named = {name: each for name, each in named.items() if name not in gone}
-        failed: list[str] = []
+        begun, spec = read(intent, Intent), read(job.spec, ReplaySpec)
+        found, lost = await self._named(job, intent)
+        gone = await erased(self._erasures, job.tenant, {name: each.event for name, each in found.items()})
+        named = {name: each for name, each in found.items() if name not in gone}
+        failed = lost
         if job.is_dry:
             pass
-        elif read(job.spec, ReplaySpec).mode == "force":
+        elif spec.mode == "force":
             events = {name: each.event for name, each in named.items()}
-            await self._again.append(job.id, events, meant.ends, again=again)
+            await self._again.append(job.id, events, begun.ends, again=again)
         else:
-            failed = await self._stored(named)
+            failed = [*lost, *await self._stored(named)]
         done = [name for name in named if name not in failed]
         result = job.progress.result
         result = result | {"sample": [*result.get("sample", ()), *(named[name].event.id for name in done)][:_SAMPLE]}
         if failed:
             result["failed_positions"] = [*result.get("failed_positions", ()), *failed][:_SHOWN]
-        skipped = meant.skipped + len(meant.names) - len(named)
+        skipped = begun.skipped + len(begun.names) - len(done) - len(failed)
         return Moved(result, done=len(done), skipped=skipped, failed=len(failed), moved=0 if job.is_dry else len(done))
 
-    async def _stored(self, named: _Named) -> list[str]:
+    async def _stored(self, named: Named) -> list[str]:
         """Store them where they were in the log; the names of those that storage refuses."""
         failed: list[str] = []
         while left := [name for name in named if name not in failed]:
@@ -162,39 +137,86 @@ class Replay:
             failed += [left[place] for place in answer.reasons]
         return failed
 
-    async def _from_storage(self, job: Job, spec: ReplaySpec, cursor: _Cursor, limit: int) -> Chunk | None:
-        page = await self._page(job, spec, cursor.held, cursor.after, limit)
-        if not page:
+    async def _last_before(self, at: Mapping[int, int], ends: Mapping[int, int]) -> datetime:
+        """Until when what lay before `at` may have been appended: the records there were appended next."""
+        if any(offset >= ends.get(partition, 0) for partition, offset in at.items()):
+            return self._clock.now()
+        place, behind, times = dict(at), {partition: offset + 1 for partition, offset in at.items()}, []
+        try:
+            while place != behind:
+                span = await self._log.read(place, behind, records=len(behind))
+                times += [record.timestamp_ms for record in span.records]
+                place |= span.next
+        except NotFound:
+            return self._clock.now()
+        return datetime.fromtimestamp(max(times) / 1000, self._clock.now().tzinfo) if times else self._clock.now()
+
+    async def _passed(self, cursor: Cursor) -> Cursor:
+        """Where to go on after the log has given up what comes next."""
+        cut = await self._cut(cursor.at, cursor.ends)
+        gone = {partition: [*spans] for partition, spans in cursor.gone.items()}
+        for partition, offset in cut.items():
+            gone.setdefault(partition, []).append((cursor.at.get(partition, 0), offset))
+        held = await self._last_before(cut, cursor.ends)
+        held = held if cursor.held is None else max(held, cursor.held)
+        return replace(cursor, at=cursor.at | cut, gone=gone, held=held, lost=True)
+
+    async def _cut(self, at: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, int]:
+        """Where the log goes on, in those partitions that do not have `at` any more."""
+        starts = await self._log.starts()
+        upto = {partition: min(starts.get(partition, 0), end) for partition, end in ends.items()}
+        cut = {partition: offset for partition, offset in upto.items() if at.get(partition, 0) < offset}
+        if not cut:
+            raise Unavailable("The log does not say what it has given up.", retry_after_seconds=2)
+        return cut
+
+    async def _from_storage(self, job: Job, spec: ReplaySpec, cursor: Cursor, limit: int) -> Chunk | None:
+        """The next rows with up to `limit` that the log has no more; None where there are no rows."""
+        until = None if cursor.held is None else cursor.held + _MARGIN
+        named: Named = {}
+        last, size, looked = cursor.after, 0, 0
+        async for row in self._rows(job, spec, until, cursor.after):
+            if is_gone(cursor.gone, row.position):
+                size += weight(row.event)
+                if named and size > READ_BYTES:
+                    break
+                named[name_of(row.position)] = LogRecord(row.event, row.position)
+            last, looked = keyset(row), looked + 1
+            if len(named) == limit or looked == _LOOKED:
+                break
+        if not looked:
             return None
-        named = {_name(each.position): LogRecord(each.event, each.position) for each in page}
-        last = Keyset(page[-1].event.received_at, str(page[-1].event.key))
-        intent = _Intent(
-            names=[*named],
-            skipped=0,
-            from_storage=True,
-            after=cursor.after,
-            rows=len(page),
-            ends=await self._ends(job),
-        )
-        return self._chunk(job, intent, named, replace(cursor, after=last), len(page))
+        intent = Intent(names=[*named], after=cursor.after, last=last, ends=await self._ends(job))
+        return self._chunk(job, intent, named, replace(cursor, after=last))
 
-    async def _page(
-        self, job: Job, spec: ReplaySpec, held: datetime | None, after: Keyset | None, limit: int
-    ) -> list[StoredEvent]:
-        where = _where(spec, held)
-        page = await self._storage.reader.page(job.tenant, where, after=after, limit=limit, descending=False)
-        return list(_within(page, _BYTES))
+    async def _rows(
+        self, job: Job, spec: ReplaySpec, until: datetime | None, after: Keyset | None
+    ) -> AsyncIterator[StoredEvent]:
+        """Rows in their order beyond `after`, read by few where they are large."""
+        number = _FIRST_PAGE
+        while True:
+            page = await self._storage.reader.page(
+                job.tenant, spec.where(until), after=after, limit=number, descending=False
+            )
+            for row in page:
+                yield row
+            if len(page) < number:
+                return
+            after, mean = keyset(page[-1]), sum(weight(row.event) for row in page) // len(page)
+            number = max(1, min(_LARGEST_PAGE, READ_BYTES // mean))
 
-    async def _from_log(self, job: Job, spec: ReplaySpec, cursor: _Cursor, limit: int) -> Chunk | None:
+    async def _from_log(self, job: Job, spec: ReplaySpec, cursor: Cursor, limit: int) -> Chunk | None:
         """The next records with up to `limit` events that are meant; None where there are no records."""
-        at, passed, looked, size = dict(cursor.at), 0, 0, 0
-        named: _Named = {}
-        while len(named) < limit and looked < _LOOKED and size < _BYTES:
-            span = await self._log.read(at, cursor.ends, records=min(_READ, limit - len(named)))
+        at, looked, passed, size = dict(cursor.at), 0, 0, 0
+        found: Named = {}
+        while len(found) < limit and looked < _LOOKED and size < READ_BYTES and passed < _LOOKED_BYTES:
+            records = min(_READ, limit - len(found))
+            span = await self._log.read(at, cursor.ends, records=records, size=READ_BYTES - size)
             for record in span.records:
-                event = _meant(job, spec, record)
+                passed += len(record.value or b"")
+                event = meant(job, spec, record)
                 if event is not None:
-                    named[_name(Position(record.partition, record.offset))] = _record(event, record)
+                    found[name_of(place_of(record))] = LogRecord(event, place_of(record))
                     size += len(record.value or b"")
             moved = sum(following - at.get(partition, 0) for partition, following in span.next.items())
             at |= span.next
@@ -203,86 +225,64 @@ class Replay:
                 break
         if not looked:
             return None
-        if spec.mode == "if_missing":
-            missing = await self._storage.rows.missing([each.event for each in named.values()]) if named else set()
-            passed = sum(each.event.key not in missing for each in named.values())
-            named = {name: each for name, each in named.items() if each.event.key in missing}
+        named, skipped = await self._chosen(spec, found, cursor)
         ends = await self._ends(job) if spec.mode == "force" else {}
-        intent = _Intent(names=[*named], skipped=passed, from_storage=False, span=(dict(cursor.at), at), ends=ends)
-        return self._chunk(job, intent, named, replace(cursor, at=at), looked)
+        intent = Intent(names=[*named], skipped=skipped, span=(dict(cursor.at), at), ends=ends)
+        return self._chunk(job, intent, named, replace(cursor, at=at))
 
-    def _chunk(self, job: Job, intent: _Intent, named: _Named, cursor: _Cursor, looked: int) -> Chunk:
+    async def _chosen(self, spec: ReplaySpec, found: Named, cursor: Cursor) -> tuple[Named, int]:
+        """Those that are brought, and how many others there are that are no copies."""
+        if not found:
+            return {}, 0
+        events = [each.event for each in found.values()]
+        if spec.mode == "force":
+            chosen = to_append(found, await self._storage.rows.places(events), cursor.ends)
+        else:
+            chosen = to_store(found, await self._storage.rows.missing(events))
+        named = {name: each for name, each in found.items() if name in chosen}
+        return named, sum(name not in chosen and not is_copy(each.event) for name, each in found.items())
+
+    def _chunk(self, job: Job, intent: Intent, named: Named, cursor: Cursor) -> Chunk:
+        """Only the tenant's own events are counted: how much else there is, is nobody's business."""
         written_down = plain(intent)
         self._held = (job.id, written_down, named)
-        return Chunk(intent=written_down, cursor=plain(cursor), looked=looked)
+        return Chunk(intent=written_down, cursor=plain(cursor), looked=len(named) + intent.skipped)
 
-    async def _named(self, job: Job, intent: dict[str, Any]) -> _Named:
-        """The events that are meant, in their order: at hand, or read again. Some may be gone by then."""
+    async def _named(self, job: Job, intent: dict[str, Any]) -> tuple[Named, list[str]]:
+        """The events that are meant, in their order: at hand, or read again; and those that the log has lost since."""
         held, self._held = self._held, None
         if held is not None and held[:2] == (job.id, intent):
-            return held[2]
-        meant, spec = read(intent, _Intent), read(job.spec, ReplaySpec)
-        if meant.from_storage:
-            cursor = read(job.progress.cursor, _Cursor)
-            page = await self._page(job, spec, cursor.held, meant.after, meant.rows)
-            found = {_name(each.position): LogRecord(each.event, each.position) for each in page}
-        else:
-            found = await self._read_again(meant)
-        return {name: found[name] for name in meant.names if name in found}
+            return held[2], []
+        begun, spec = read(intent, Intent), read(job.spec, ReplaySpec)
+        found, lost = await (self._rows_again(job, spec, begun) if begun.last else self._records_again(begun))
+        return {name: found[name] for name in begun.names if name in found}, lost
 
-    async def _read_again(self, meant: _Intent) -> _Named:
-        (at, upto), wanted, found = meant.span, set(meant.names), {}
+    async def _rows_again(self, job: Job, spec: ReplaySpec, begun: Intent) -> tuple[Named, list[str]]:
+        """By their names, up to the last row: others may have come in between. Those that are gone were removed."""
+        wanted = set(begun.names)
+        found: Named = {}
+        async for row in self._rows(job, spec, None, begun.after):
+            if len(found) == len(wanted) or begun.last is None or not is_within(row, begun.last):
+                break
+            if (name := name_of(row.position)) in wanted:
+                found[name] = LogRecord(row.event, row.position)
+        return found, []
+
+    async def _records_again(self, begun: Intent) -> tuple[Named, list[str]]:
+        """By their places. Nobody can tell any more what became of those that the log has given up since."""
+        (at, upto), wanted = begun.span, set(begun.names)
+        found: Named = {}
         while any(at.get(partition, 0) < end for partition, end in upto.items()):
-            span = await self._log.read(at, upto, records=_READ)
+            try:
+                span = await self._log.read(at, upto, records=_READ)
+            except NotFound:
+                at = at | await self._cut(at, upto)
+                continue
             for record in span.records:
-                name = _name(Position(record.partition, record.offset))
-                if name in wanted:
-                    found[name] = _record(decode(record.value), record)
+                if (name := name_of(place_of(record))) in wanted:
+                    found[name] = LogRecord(decode(record.value), place_of(record))
             at = at | span.next
-        return found
+        return found, [name for name in begun.names if name not in found]
 
     async def _ends(self, job: Job) -> dict[int, int]:
         return {} if job.is_dry else await self._again.ends()
-
-
-def _meant(job: Job, spec: ReplaySpec, record: RawRecord) -> Event | None:
-    """The event of `record`, if the job is about it."""
-    if record.value is None or msgspec.json.encode(job.tenant) not in record.value:
-        return None
-    try:
-        event = decode(record.value)
-    except Malformed:
-        return None  # a dead letter, if anything
-    is_copy = spec.mode == "force" and event.job is not None and _COPY in event.job
-    where = spec.filter
-    fits = all(
-        wanted is None or wanted == actual
-        for wanted, actual in ((where.type, event.type), (where.source, event.source), (where.subject, event.subject))
-    )
-    is_meant = event.tenant == job.tenant and fits and spec.since <= event.received_at < spec.until and not is_copy
-    return event if is_meant else None
-
-
-def _record(event: Event, record: RawRecord) -> LogRecord:
-    return LogRecord(event, Position(record.partition, record.offset))
-
-
-def _name(position: Position) -> str:
-    return f"{position.partition}{_COPY}{position.offset}"
-
-
-def _where(spec: ReplaySpec, held: datetime | None) -> EventFilter:
-    return replace(spec.filter, since=spec.since, until=spec.until if held is None else min(spec.until, held))
-
-
-def _within(page: Iterable[StoredEvent], room: int) -> Iterator[StoredEvent]:
-    """As many of the first as fit into `room` bytes, and one at least."""
-    for number, each in enumerate(page):
-        room -= _ENVELOPE_BYTES + len(written(each.event.data) or b"") + len(each.event.data_base64 or "")
-        if number and room < 0:
-            return
-        yield each
-
-
-def _told(result: Mapping[str, Any], cursor: _Cursor) -> dict[str, Any]:
-    return dict(result) | ({} if cursor.held is None else {"log_asked_since": cursor.held.isoformat()})
