@@ -88,7 +88,11 @@ SCHEMAS: dict[str, Schema] = {
                 "type": "object",
                 "required": ["total", "looked", "done", "skipped", "failed", "per_second", "seconds_left", "message"],
                 "properties": {
-                    "total": {"type": ["integer", "null"], "description": "What there is to look at; null: unknown."},
+                    "total": {
+                        "type": ["integer", "null"],
+                        "description": "What there is to look at; null: unknown. Of a replay it is an estimate: what "
+                        "storage counts of the tenant's own events, and what storage lacks comes on top.",
+                    },
                     "looked": _COUNT | {"description": "How much of it was looked at."},
                     "done": _COUNT,
                     "skipped": _COUNT | {"description": "What needed nothing to be done."},
