@@ -44,12 +44,17 @@ class Kept(msgspec.Struct, frozen=True):
         return today - timedelta(days=min((RETENTION_DAYS, *self.types.values())))
 
 
+class DayRefused(Exception):
+    """The place of a day cannot be made, now or later: somebody has to look. The message says why."""
+
+
 class EventDays(Protocol):
     """Storage by day: a place for each, and one more for events of a day that has none.
 
     What is asked here can be repeated, and may be killed anywhere: a method's work is done as a whole or not at all.
-    What makes a place or gives it up locks out those who store for a moment, and waits for a lock 0.5 s at most. Where
-    strays are moved the moment grows with them. Readers see every event once, before and after.
+    What makes a place or gives it up locks out those who store for a moment, and waits for a lock of theirs 0.5 s at
+    most. Where strays are moved the moment grows with them, to 4 s at most; if whoever asked is stopped in the middle
+    it ends 2 s later. Readers see every event once, before and after.
     """
 
     async def days(self) -> list[date]:
@@ -67,7 +72,9 @@ class EventDays(Protocol):
         """Make the place of a day, unless it is there, and say how many strays were moved into it.
 
         Raises:
-            Unavailable: a lock was not given soon. Nothing was changed.
+            Unavailable: a lock was not given soon, or the work would have taken too long. Nothing was changed.
+            DayRefused: more than 50,000 strays would have to be moved, or something that is not ours to touch is in
+                its place. Its events stay strays, as readable as before.
         """
         ...
 
@@ -79,25 +86,31 @@ class EventDays(Protocol):
         """The types that have events in the place of a day."""
         ...
 
-    async def give_up(self, day: date, kept: Kept, today: date) -> bool:
-        """Give up the place of a day and what was counted of it, unless an event in it is needed, and say whether.
+    async def give_up(self, day: date, today: date) -> bool:
+        """Give up the place of a day, unless an event in it is needed, and say whether.
+
+        What counts is how long types are kept at that moment.
 
         Raises:
             Unavailable: a lock was not given soon. Nothing was changed.
         """
         ...
 
-    async def remove(self, day: date, kind: TypeOf, *, limit: int) -> int:
-        """Remove up to `limit` events of a type from the place of a day, and say how many.
+    async def remove(self, day: date, kind: TypeOf, today: date, *, limit: int) -> int:
+        """Remove up to `limit` events of a type from a day, unless they are needed by now, and say how many.
 
         With the last of them goes what was counted of that type and day.
         """
         ...
 
-    async def remove_strays(self, *, before: date, limit: int) -> int:
-        """Remove up to `limit` strays of days before this one, and say how many."""
+    async def remove_strays(self, today: date, *, limit: int) -> int:
+        """Remove up to `limit` strays of days of which nothing is needed any more, and say how many."""
         ...
 
-    async def forget_counts(self, *, before: date, limit: int) -> int:
-        """Remove up to `limit` counts of days before this one, and say how many."""
+    async def counted(self) -> list[date]:
+        """The days of which something was counted, in order."""
+        ...
+
+    async def forget_counts(self, day: date, *, limit: int) -> int:
+        """Remove up to `limit` counts of a day, unless an event of it is there, and say how many."""
         ...

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from shared.events.days import EventDays, Kept, days_around
+from shared.events.days import DayRefused, EventDays, Kept, days_around
 from shared.kit.clock import Clock
 from shared.kit.deadline import Deadline
 from shared.kit.errors import Unavailable
@@ -33,12 +33,13 @@ class Opened(Protocol):
 class Upkept(msgspec.Struct, kw_only=True):
     """What a run has done, in days and in events.
 
-    `strays` were found outside of any day's place. `locked` says that a lock was not to be had: whoever asked for the
-    next one would hold up again those who store, so that is left to the next run. `finished` is False where time ran
-    out before the work did.
+    `strays` were found outside of any day's place. `days_refused` are those that somebody has to look at. `locked`
+    says that a lock was not to be had: whoever asked for the next one would hold up again those who store, so that is
+    left to the next run. `finished` is False where time ran out before the work did.
     """
 
     days_made: int = 0
+    days_refused: int = 0
     days_given_up: int = 0
     strays: int = 0
     moved: int = 0
@@ -79,9 +80,10 @@ class _Run:
         await self._end(kept)
         self._done.strays = sum(strays.values())
         if self._done.strays:
-            # An alarm hangs on this line: events came to a day that nobody had made a place for.
             told = {"strays": self._done.strays, "moved": self._done.moved, "days": sorted(map(str, strays))}
-            _LOG.error("maintain.default_partition", extra=told)
+            # What comes to a day that was given up already is late. To one that had to be there it is a fault of ours.
+            late = max(strays) < min(days_around(self._today))
+            _LOG.log(logging.WARNING if late else logging.ERROR, "maintain.default_partition", extra=told)
         return self._done
 
     async def _make(self, kept: Kept, strays: Mapping[date, int]) -> None:
@@ -96,6 +98,9 @@ class _Run:
             try:
                 self._done.moved += await self._days.make(day)
                 self._done.days_made += 1
+            except DayRefused as error:
+                self._done.days_refused += 1
+                _LOG.error("maintain.day_refused", extra={"day": str(day), "why": str(error)})
             except Unavailable:
                 self._done.locked = True
 
@@ -104,7 +109,7 @@ class _Run:
         before = kept.all_over_before(self._today)
         if any(day < before for day in strays):
             while self._has_time():
-                count = await self._days.remove_strays(before=before, limit=_BATCH)
+                count = await self._days.remove_strays(self._today, limit=_BATCH)
                 self._done.removed += count
                 if count < _BATCH:
                     break
@@ -114,24 +119,29 @@ class _Run:
         for day in await self._days.days():
             if day < untouched and self._has_time():
                 await self._end_of(day, kept)
-        before = kept.all_over_before(self._today)
-        while self._has_time() and await self._days.forget_counts(before=before, limit=_BATCH) == _BATCH:
+        for day in await self._days.counted():
+            if day < untouched:
+                await self._forget_counts(day)
+
+    async def _forget_counts(self, day: date) -> None:
+        """Those of a day that is gone: not with it, because nobody can store while a day is given up."""
+        while self._has_time() and await self._days.forget_counts(day, limit=_BATCH) == _BATCH:
             pass
 
     async def _end_of(self, day: date, kept: Kept) -> None:
         over = [kind for kind in await self._days.types(day) if kept.is_over(kind, day, self._today)]
-        if not self._done.locked and await self._give_up(day, kept):
+        if not self._done.locked and await self._give_up(day):
             return
         for kind in over:
             while self._has_time():
-                count = await self._days.remove(day, kind, limit=_BATCH)
+                count = await self._days.remove(day, kind, self._today, limit=_BATCH)
                 self._done.removed += count
                 if count < _BATCH:
                     break
 
-    async def _give_up(self, day: date, kept: Kept) -> bool:
+    async def _give_up(self, day: date) -> bool:
         try:
-            given_up = await self._days.give_up(day, kept, self._today)
+            given_up = await self._days.give_up(day, self._today)
         except Unavailable:
             self._done.locked = True
             return False

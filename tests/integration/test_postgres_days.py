@@ -11,10 +11,9 @@ import pytest
 
 from millrace_harness.parts.endpoints import Endpoints
 from shared.adapters.postgres.engine import Reader, Writer
-from shared.adapters.postgres.migrate import migrate
 from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.store import PostgresEventStore
-from shared.events.days import Kept, TypeOf
+from shared.events.days import TypeOf
 from shared.events.model import LogRecord, Outcome
 from shared.events.ports import EventFilter
 from shared.events.upkeep import Upkeep
@@ -151,7 +150,7 @@ async def test_a_replica_s_readers_miss_nothing_and_fail_at_nothing_while_days_c
             day = TODAY + timedelta(days=distance)
             await storage.put(day, KIND, 3)
             assert await days.make(day) == 3
-            assert await days.give_up(day, Kept({KIND: 1}), day + timedelta(days=2))
+            assert await days.give_up(day, day + timedelta(days=31))
     await storage.database.replicated()
     assert [row.event.id for row in await everything(storage.database.reader)] == [kept]
     assert min(watcher.looked for watcher in watchers) > 1
@@ -176,7 +175,7 @@ async def test_a_table_that_is_held_is_left_alone_and_who_stores_is_kept_only_as
             assert await days.strays() == {FAR.date(): 1}
             assert await storage.store.store(records(1)) == [Outcome.STORED]
             with pytest.raises(Unavailable, match="locked"):
-                await days.give_up(TODAY, Kept({}), TODAY + timedelta(days=90))
+                await days.give_up(TODAY, TODAY + timedelta(days=90))
             assert TODAY in await days.days()
         done = await Upkeep(storage.opened, FixedClock(FAR))(Deadline(60))
         assert done.locked
@@ -186,13 +185,14 @@ async def test_a_table_that_is_held_is_left_alone_and_who_stores_is_kept_only_as
 async def test_an_event_that_comes_to_an_old_day_at_the_last_moment_keeps_its_day(storage: InPostgres) -> None:
     await storage.put(TODAY, TypeOf("tests", "over"))
     needed, last = a_record(an_event(type="needed")), TODAY + timedelta(days=10)
-    kept = Kept({TypeOf("tests", "over"): 1, TypeOf("tests", "needed"): 60})
+    await storage.keep(TypeOf("tests", "over"), 1)
+    await storage.keep(TypeOf("tests", "needed"), 60)
     async with storage.connected() as holder, storage.opened() as days:
         transaction = holder.transaction()
         await transaction.start()
         # Not committed when the day is looked at, and committed when its lock is given.
         await holder.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")
-        giving_up = asyncio.create_task(days.give_up(TODAY, kept, last))
+        giving_up = asyncio.create_task(days.give_up(TODAY, last))
         async with asyncio.timeout(20):
             while not await waiting(storage):
                 await asyncio.sleep(0.02)
@@ -251,7 +251,7 @@ async def kill_after(storage: InPostgres, seconds: float) -> None:
 
 async def half_made(storage: InPostgres, *, columns: str = "") -> None:
     """What a run leaves that is killed between its copies and its last step."""
-    name = f"events_{FAR:%Y%m%d}"
+    name = f"making_{FAR:%Y%m%d}"
     await storage.execute(
         f"CREATE TABLE {name} (LIKE events INCLUDING ALL); INSERT INTO {name} SELECT * FROM events_default"
     )
@@ -293,30 +293,3 @@ async def test_a_half_made_partition_of_an_older_schema_is_made_again(storage: I
     before = await storage.rows()
     assert (await Upkeep(storage.opened, FixedClock(MOMENT))(Deadline(60))).moved == 3
     assert await storage.rows() == before
-
-
-async def test_upkeep_and_a_migration_take_turns(storage: InPostgres) -> None:
-    async with storage.opened():
-        with pytest.raises(Unavailable, match="changing tables"):
-            async with storage.opened():
-                pass
-        migration = asyncio.create_task(migrate(storage.database.direct, today=TODAY))
-        await asyncio.sleep(0.3)
-        assert not migration.done()
-    assert await migration
-
-
-async def test_what_expires_goes_in_bounded_steps_and_what_does_not_stays(storage: InPostgres) -> None:
-    over, needed = TypeOf("tests", "over"), TypeOf("tests", "needed")
-    await storage.keep(over, 1)
-    await storage.put(TODAY, over, 30)
-    await storage.put(TODAY, needed, 20)
-    done = await Upkeep(storage.opened, FixedClock(MOMENT + timedelta(days=3)))(Deadline(60))
-    assert (done.removed, done.finished) == (30, True)
-    assert await storage.rows() == {(TODAY, needed): 20} == await storage.counts()
-    later = MOMENT + timedelta(days=31)
-    done = await Upkeep(storage.opened, FixedClock(later))(Deadline(60))
-    assert TODAY not in {day for day, _ in await storage.rows()}
-    async with storage.opened() as days:
-        assert min(await days.days()) >= TODAY + timedelta(days=1)
-    assert not await storage.counts()

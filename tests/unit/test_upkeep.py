@@ -2,10 +2,12 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import pytest
 
+from shared.adapters.memory.days import MemoryDays
 from shared.events.days import RETENTION_DAYS, TypeOf
 from shared.events.upkeep import Upkeep, Upkept
 from shared.kit.clock import FixedClock
@@ -115,6 +117,107 @@ async def test_a_day_that_is_locked_is_left_to_the_next_run(storage: InMemory) -
     storage.days.locked = False
     await run(storage, later=RETENTION_DAYS + 1)
     assert TODAY not in storage.days.places
+
+
+class Counting(MemoryDays):
+    """Remembers what it was asked to lock, and `learns` before it tells of strays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.learns: dict[TypeOf, int] = {}
+
+    async def strays(self) -> Mapping[date, int]:
+        self.retention |= self.learns
+        return await super().strays()
+
+    async def make(self, day: date) -> int:
+        self.asked.append("make")
+        return await super().make(day)
+
+    async def give_up(self, day: date, today: date) -> bool:
+        self.asked.append("give up")
+        return await super().give_up(day, today)
+
+
+async def test_who_is_not_given_a_lock_asks_for_no_other_in_that_run(storage: InMemory) -> None:
+    storage.days = days = Counting()
+    for distance in (60, 61, 62):
+        await days.make(ago(distance))
+        await storage.put(ago(distance), UNDEFINED)
+    days.locked = True
+    for missing, asked in ((True, ["make"]), (False, ["give up"])):
+        if not missing:
+            for distance in range(-1, 8):
+                days.places[ago(-distance)] = []
+        days.asked.clear()
+        assert (await run(storage)).locked
+        assert days.asked == asked
+
+
+async def test_a_type_that_is_kept_for_longer_while_a_run_is_on_its_way_loses_nothing(storage: InMemory) -> None:
+    storage.days = days = Counting()
+    await run(storage)
+    for day in (ago(40), ago(50)):
+        await days.make(day)
+        await storage.put(day, UNDEFINED, 2)
+    await storage.put(ago(40), SHORT)
+    await storage.put(ago(60), UNDEFINED)
+    before = await storage.rows()
+    days.learns = {UNDEFINED: 3650, SHORT: 3650}
+    assert (await run(storage)).days_given_up == 0
+    assert await storage.rows() == before
+
+
+async def test_a_day_that_is_refused_keeps_no_other_from_being_made(
+    storage: InMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    await storage.put(TODAY, UNDEFINED)
+    storage.days.refused = {TODAY}
+    done = await run(storage)
+    assert (done.days_made, done.days_refused, done.locked, done.finished) == (8, 1, False, True)
+    (line, _) = caplog.records
+    assert (line.levelno, line.message, vars(line)["day"]) == (logging.ERROR, "maintain.day_refused", str(TODAY))
+    assert await storage.rows() == Counter({(TODAY, UNDEFINED): 1})
+
+
+async def test_a_half_made_day_that_nobody_needs_any_more_is_finished(storage: InMemory) -> None:
+    days = storage.days = HalfMade(ago(60))
+    assert (await run(storage)).days_made == 10
+    assert ago(60) not in days.places, "and given up in the same run"
+
+
+class HalfMade(MemoryDays):
+    """Has the beginnings of a day's place."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__()
+        self._day = day
+
+    async def strays(self) -> Mapping[date, int]:
+        return {} if self._day in self.places else {self._day: 0}
+
+
+async def test_an_event_that_comes_to_a_day_after_it_was_given_up_is_no_fault(
+    storage: InMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    await storage.keep(SHORT, 1)
+    await run(storage)
+    await run(storage, later=4)
+    assert TODAY not in storage.days.places
+    await storage.put(TODAY, UNDEFINED)
+    assert (await run(storage, later=4)).moved == 1
+    (line,) = caplog.records
+    assert (line.levelno, line.message) == (logging.WARNING, "maintain.default_partition")
+
+
+async def test_what_was_counted_of_a_day_goes_after_it_whenever_the_run_was_cut_off(storage: InMemory) -> None:
+    await storage.keep(SHORT, 1)
+    await run(storage)
+    await storage.put(TODAY, SHORT)
+    del storage.days.places[TODAY]  # as a run leaves it that was killed before the counts were gone
+    await run(storage, later=4)
+    assert not await storage.counts()
 
 
 async def test_a_run_without_time_says_that_it_has_not_finished_and_loses_nothing(storage: InMemory) -> None:

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 
-from shared.events.days import Kept, TypeOf
+from shared.events.days import DayRefused, Kept, TypeOf
 from shared.kit.errors import Unavailable
 
 
 class MemoryDays:
-    """EventDays over lists. Set `locked` to have it answer as one whose tables others hold."""
+    """EventDays over lists. Set `locked` to have it answer as one whose tables others hold.
+
+    `refused` are days that it makes no place for.
+    """
 
     def __init__(self) -> None:
         self.places: dict[date, list[TypeOf]] = {}
@@ -18,6 +21,7 @@ class MemoryDays:
         self.counts: Counter[tuple[date, TypeOf]] = Counter()
         self.retention: dict[TypeOf, int] = {}
         self.locked = False
+        self.refused: set[date] = set()
 
     def put(self, day: date, kind: TypeOf) -> None:
         """Store an event."""
@@ -42,6 +46,8 @@ class MemoryDays:
         if day in self.places:
             return 0
         self._require()
+        if day in self.refused:
+            raise DayRefused("It is refused.")
         moved = [kind for its, kind in self.outside if its == day]
         self.outside = [stray for stray in self.outside if stray[0] != day]
         self.places[day] = moved
@@ -53,33 +59,39 @@ class MemoryDays:
     async def types(self, day: date) -> Sequence[TypeOf]:
         return sorted(set(self.places[day]), key=lambda kind: (kind.tenant, kind.type))
 
-    async def give_up(self, day: date, kept: Kept, today: date) -> bool:
+    async def give_up(self, day: date, today: date) -> bool:
+        kept = await self.kept()
         if any(not kept.is_over(kind, day, today) for kind in self.places[day]):
             return False
         self._require()
         del self.places[day]
-        for key in [key for key in self.counts if key[0] == day]:
-            del self.counts[key]
         return True
 
-    async def remove(self, day: date, kind: TypeOf, *, limit: int) -> int:
+    async def remove(self, day: date, kind: TypeOf, today: date, *, limit: int) -> int:
+        if not (await self.kept()).is_over(kind, day, today):
+            return 0
         there = self.places[day]
         before = len(there)
         for _ in range(min(limit, there.count(kind))):
             there.remove(kind)
-        removed = before - len(there)
-        if removed < limit:
+        if kind not in there:
             self.counts.pop((day, kind), None)
-        return removed
+        return before - len(there)
 
-    async def remove_strays(self, *, before: date, limit: int) -> int:
+    async def remove_strays(self, today: date, *, limit: int) -> int:
+        before = (await self.kept()).all_over_before(today)
         over = [stray for stray in self.outside if stray[0] < before][:limit]
         for stray in over:
             self.outside.remove(stray)
         return len(over)
 
-    async def forget_counts(self, *, before: date, limit: int) -> int:
-        over = [key for key in self.counts if key[0] < before][:limit]
+    async def counted(self) -> list[date]:
+        return sorted({day for day, _ in self.counts})
+
+    async def forget_counts(self, day: date, *, limit: int) -> int:
+        if self.places.get(day) or any(its == day for its, _ in self.outside):
+            return 0
+        over = [key for key in self.counts if key[0] == day][:limit]
         for key in over:
             del self.counts[key]
         return len(over)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.adapters.postgres.days import LOCK_SECONDS, PostgresDays
 from shared.adapters.postgres.direct import alone, connected, is_locked, patience
-from shared.events.days import days_around
+from shared.events.days import DayRefused, days_around
 from shared.kit.errors import Unavailable
 
 _TURN_SECONDS = 60
@@ -28,7 +28,7 @@ async def migrate(database_direct_url: str, *, today: date, to: str = "head") ->
 
     Two at once run one after the other. A revision that fails is rolled back, and the schema stays as it was. One that
     does not get a table's lock within 2 s is rolled back and tried again, 4 times in all. A partition whose lock is
-    not to be had is left to `maintain`: what comes meanwhile waits in the default partition.
+    not to be had, or that is refused, is left to `maintain`: what comes meanwhile waits in the default partition.
 
     Raises:
         Unavailable: the database does not answer, another migration held the lock for 60 s, or a table was locked.
@@ -45,6 +45,8 @@ async def migrate(database_direct_url: str, *, today: date, to: str = "head") ->
         for day in days_around(today):
             try:
                 await days.make(day)
+            except DayRefused:
+                continue
             except Unavailable:
                 break
         revision: str = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
