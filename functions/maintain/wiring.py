@@ -21,6 +21,9 @@ from shared.runtime.settings import MaintainSettings
 from shared.status.assemble import Statuses
 from shared.status.metrics import samples
 
+_STORAGE_SECONDS = 20.0  # two attempts of 1 s to connect and 5 s to answer, and 2 s for each to close; and some more
+_LOG_SECONDS = 10.0  # the brokers' 3.5 s, and what closing takes
+
 
 class Published(msgspec.Struct, frozen=True):
     """How many samples were written."""
@@ -54,5 +57,9 @@ def wire(settings: MaintainSettings) -> Sequence[Chore]:
         await writer.close()  # a minute of idling is longer than a connection is trusted
         return Published(len(found))
 
-    # The figures last: they are those after the run.
-    return (Chore("days", Upkeep(days, clock)), Chore("jobs", wake), Chore("status", tell))
+    # The figures last: they are those after the run, and told whatever has become of it.
+    return (
+        Chore("days", Upkeep(days, clock)),
+        Chore("jobs", wake, kept_seconds=_STORAGE_SECONDS),
+        Chore("status", tell, kept_seconds=_STORAGE_SECONDS + _LOG_SECONDS),
+    )

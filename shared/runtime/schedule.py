@@ -21,11 +21,13 @@ _KEPT_SECONDS = 3.0  # of the function's time, for what a chore that is late tak
 class Chore:
     """Something to do at each run. `work` can be repeated, and can be cut off anywhere without harm.
 
-    It is given a deadline, after which it is cancelled; what it answers is written to the log.
+    It is given a deadline, after which it is cancelled; what it answers is written to the log. `kept_seconds` of the
+    run's time are for it: those before it have to do without them.
     """
 
     name: str
     work: Callable[[Deadline], Coroutine[Any, Any, msgspec.Struct | None]]
+    kept_seconds: float = 0.0
 
 
 class ChoresFailed(Exception):
@@ -33,15 +35,19 @@ class ChoresFailed(Exception):
 
 
 def schedule_handler(chores: Sequence[Chore]) -> ScheduleHandler:
-    """The handler that does `chores` in the order given, each with the time that those before it have left.
+    """The handler that does `chores` in the order given, each with the time that is left but for what others must have.
 
     Raises:
         ChoresFailed: one or more failed. The others were done.
     """
 
     def handler(event: Mapping[str, Any], context: Any) -> None:
-        deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - _KEPT_SECONDS)
-        failed = [chore.name for chore in chores if not loop.run(_is_done(chore, deadline))]
+        run = Deadline(context.get_remaining_time_in_millis() / 1000 - _KEPT_SECONDS)
+        kept, failed = sum(chore.kept_seconds for chore in chores), []
+        for chore in chores:
+            kept -= chore.kept_seconds
+            if not loop.run(_is_done(chore, Deadline(run.left() - kept))):
+                failed.append(chore.name)
         if failed:
             raise ChoresFailed(", ".join(failed))
 

@@ -1,7 +1,6 @@
 """Chores of a run: in order, each with what is left of the time, and one that fails keeps none from its turn."""
 
 import asyncio
-from typing import Any
 
 import msgspec
 import pytest
@@ -69,18 +68,29 @@ def test_a_chore_that_fails_keeps_none_from_its_turn_and_the_run_counts_as_faile
     ]
 
 
-def test_a_chore_is_cut_off_before_the_function_s_time_is_up() -> None:
-    cut: list[str] = []
+def test_a_chore_is_cut_off_before_the_function_s_time_is_up_and_before_that_of_those_after_it() -> None:
+    order: list[str] = []
+    left: list[float] = []
 
-    async def hangs(_: Deadline) -> None:
+    async def hangs(deadline: Deadline) -> None:
+        left.append(deadline.left())
         try:
             await asyncio.Event().wait()
         finally:
-            cut.append("hangs")
+            order.append("cut off")
 
-    async def asks(deadline: Deadline) -> Any:
-        cut.append(str(deadline.left()))
+    async def works(deadline: Deadline) -> None:
+        left.append(deadline.left())
+        await asyncio.sleep(0.01)
+        order.append("works")
 
-    with pytest.raises(ChoresFailed, match=r"^one"):
-        run(Chore("one", hangs), Chore("two", asks), seconds=3.1)
-    assert cut[0] == "hangs"
+    with pytest.raises(ChoresFailed, match=r"^one$"):
+        run(
+            Chore("one", hangs),
+            Chore("two", works, kept_seconds=20),
+            Chore("three", works, kept_seconds=30),
+            seconds=53.1,
+        )
+    assert order == ["cut off", "works", "works"]
+    # Of the 53.1 s, 3 s are the function's own.
+    assert [left[0] <= 0.1, 10 < left[1] <= 20.1, 30 < left[2] <= 50.1] == [True, True, True]
