@@ -8,12 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+from millrace_harness.parts.endpoints import Endpoints
 from shared.adapters.kafka.lag import KafkaFigures
 from shared.adapters.memory.status import MemoryLogFigures
 from shared.events.topics import Topic
 from shared.kit.errors import Unavailable
 from shared.status.model import Consumer
 from shared.status.ports import LogFigures
+from tests.fixtures.parts import fresh_topic
 
 NOBODY = "127.0.0.1:1"  # a port that nothing listens on
 THEN = datetime(2026, 11, 20, 1, 2, 3, 4000, UTC)
@@ -96,8 +98,6 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     if request.param == "memory":
         yield InMemory()
         return
-    from tests.fixtures.parts import fresh_topic
-
     endpoints = request.getfixturevalue("endpoints")
     yield InKafka(endpoints.kafka_bootstrap, fresh_topic(endpoints))
 
@@ -177,3 +177,21 @@ async def test_a_topic_that_is_not_there_is_unavailable(request: pytest.FixtureR
     figures = KafkaFigures(request.getfixturevalue("endpoints").kafka_bootstrap, client_id="contract")
     with pytest.raises(Unavailable):
         await figures.lag([Consumer("group", Topic("no-such-topic", partitions=1, retention_hours=1))])
+
+
+@pytest.mark.parts
+async def test_a_record_that_expires_while_it_is_looked_for_hides_none_of_the_figures(
+    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    log = InKafka(endpoints.kafka_bootstrap, fresh_topic(endpoints))
+    await log.append(1, THEN, THEN + timedelta(seconds=1))
+    await log.drop_before(1, 1)
+
+    async def before(_: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, 0)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "beginning_offsets", before)
+    (found,) = await log.figures.lag([log.consumer])
+    assert found.partitions[1].oldest_at == THEN + timedelta(seconds=1)

@@ -58,7 +58,11 @@ class KafkaFigures:
         async with AsyncExitStack() as stack:
             admin = AIOKafkaAdminClient(**options)
             stack.push_async_callback(admin.close)
-            reader = AIOKafkaConsumer(**options, group_id=None, max_partition_fetch_bytes=_FETCH_BYTES)
+            # What expires between two questions is asked for in vain. Then the next one that is there is the oldest;
+            # by default it would be waited for one that is still to come.
+            reader = AIOKafkaConsumer(
+                **options, group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES
+            )
             stack.push_async_callback(reader.stop)
             await asyncio.gather(admin.start(), reader.start())
             retention = await _retention(admin, consumers)
