@@ -1,7 +1,7 @@
 """Dead letters, redriven or discarded."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ SHOWN = 100
 
 _SAMPLE = 10
 _BYTES = 4 * 1024 * 1024  # of values in memory, and to append within the log's 2 s
+_TICK = timedelta(microseconds=1)  # a filter's end is not in it; the moment of asking is
 _BLINDLY = 20  # letters at once whose sizes are not known: each may be 1 MB
 
 
@@ -64,7 +65,7 @@ class _Letters:
         spec = read(job.spec, LettersSpec)
         if spec.ids is not None:
             return Plan(plain(_Cursor()), len(spec.ids))
-        return Plan(plain(_Cursor()), await self._letters.count(_scope(job, spec), _dead(spec)))
+        return Plan(plain(_Cursor()), await self._letters.count(_scope(job, spec), _dead(job, spec)))
 
     async def look(self, job: Job, limit: int) -> Chunk | Finished:
         spec = read(job.spec, LettersSpec)
@@ -82,7 +83,7 @@ class _Letters:
             named = list(islice(spec.ids, cursor.named, cursor.named + min(limit, _BLINDLY)))
             return _Listed(named, _Cursor(named=cursor.named + len(named)))
         page = await self._letters.page(
-            _scope(job, spec), _dead(spec), after=cursor.after, limit=limit, descending=False
+            _scope(job, spec), _dead(job, spec), after=cursor.after, limit=limit, descending=False
         )
         taken: list[ListedLetter] = []
         room = _BYTES
@@ -173,5 +174,11 @@ def _scope(job: Job, spec: LettersSpec) -> Scope:
     return Scope(job.tenant, spec.orphans)
 
 
-def _dead(spec: LettersSpec) -> LetterFilter:
-    return replace(spec.filter, state=State.DEAD)
+def _dead(job: Job, spec: LettersSpec) -> LetterFilter:
+    """What the filter fits, of the letters that there were when the job was asked for.
+
+    A redriven event that fails again is a new letter behind the cursor: without this edge the job would never end.
+    """
+    asked = job.created_at + _TICK
+    until = asked if spec.filter.until is None else min(spec.filter.until, asked)
+    return replace(spec.filter, state=State.DEAD, until=until)

@@ -28,8 +28,8 @@ def bench() -> Bench:
 
 
 async def bury(bench: Bench, number: int, **changes: Any) -> list[str]:
-    """So many letters of events. Their ids."""
-    letters = [a_letter(place, value=encode(an_event(**changes)), attempts=3) for place in range(number)]
+    """So many letters of events, which died one a second until now. Their ids."""
+    letters = [a_letter(1 + place - number, value=encode(an_event(**changes)), attempts=3) for place in range(number)]
     await bench.letters.bury([NewLetter(letter=letter, type="test.made") for letter in letters])
     return [str(letter.id) for letter in letters]
 
@@ -92,6 +92,25 @@ async def test_a_filter_takes_what_it_fits(bench: Bench) -> None:
     await bench.letters.bury([NewLetter(letter=other, type="other")])
     job = await bench.run(await bench.begin(Kind.REDRIVE, filter={"type": "other"}))
     assert (job.progress.total, bench.names()) == (1, ["other"])
+
+
+@pytest.mark.parametrize("kind", [Kind.REDRIVE, Kind.DISCARD])
+async def test_letters_that_died_after_the_job_was_asked_for_are_none_of_its(bench: Bench, kind: Kind) -> None:
+    await bury(bench, 4)
+    id_ = await bench.begin(kind, rate=2)
+    await bench.once(id_, seconds=13)
+    late = a_letter(1, value=encode(an_event("died again")))
+    await bench.letters.bury([NewLetter(letter=late)])
+    job = await bench.run(id_)
+    assert (job.state, job.progress.looked, job.progress.total) == (State.DONE, 4, 4)
+    assert bench.letters.letters[late.id].state is Settled.DEAD
+    assert "died again" not in bench.names()
+
+
+async def test_a_filter_that_ends_before_the_job_was_asked_for_ends_there(bench: Bench) -> None:
+    letters = await bury(bench, 3)
+    job = await bench.run(await bench.begin(Kind.DISCARD, filter={"until": MOMENT.isoformat()}))
+    assert (job.progress.done, job.progress.result["sample"]) == (2, letters[:2])
 
 
 async def test_letters_that_are_not_there_or_another_tenants_are_skipped(bench: Bench) -> None:

@@ -20,8 +20,8 @@ _POISON = 2  # the place of one that is no event
 
 async def buried(bench: Bench) -> list[UUID]:
     """Letters of events, and one of none."""
-    letters = [a_letter(number, value=encode(an_event(f"event-{number}"))) for number in range(_LETTERS)]
-    letters[_POISON] = a_letter(_POISON, value=b"no event")
+    letters = [a_letter(number - _LETTERS, value=encode(an_event(f"event-{number}"))) for number in range(_LETTERS)]
+    letters[_POISON] = a_letter(_POISON - _LETTERS, value=b"no event")
     await bench.letters.bury([NewLetter(letter=letter) for letter in letters])
     return [letter.id for letter in letters]
 
