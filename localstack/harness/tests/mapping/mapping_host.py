@@ -12,10 +12,11 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
-from millrace_harness.mapping import Discarded, EventSourceMapping, InvokeAnswer, MappingConfig
+from millrace_harness.mapping import Discarded, EventSourceMapping, InvokeAnswer, MappingConfig, Pace
 
 TOLD: dict[str, Any] = json.loads(sys.argv[1])
 CALLS: list[list[str]] = []
+QUICK = Pace(session_seconds=6)  # the least that a broker takes: who comes after a kill waits for it
 
 
 def die() -> None:
@@ -41,5 +42,5 @@ def give_up(discarded: Discarded) -> None:
         log.write(json.dumps({"given up": [str(one.record.offset) for one in discarded.records]}) + "\n")
 
 
-EventSourceMapping(MappingConfig(**TOLD["config"]), invoke, give_up).start()
+EventSourceMapping(MappingConfig(**TOLD["config"]), invoke, give_up, pace=QUICK).start()
 threading.Event().wait()

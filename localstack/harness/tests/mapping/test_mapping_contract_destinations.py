@@ -18,6 +18,7 @@ from millrace_harness.mapping import (
     Discarded,
     InvokeAnswer,
     KafkaDestination,
+    Pace,
     S3Destination,
     SnsDestination,
     SqsDestination,
@@ -159,7 +160,7 @@ def test_with_a_destination_unlimited_retries_are_ten(bootstrap: str, topic: str
     """kafka-on-failure-destination: infinite retries and a destination make a maximum of 10 retry attempts."""
     function, lost = failing(b"bad"), list[Discarded]()
     produce(0, [b"bad"])
-    with mapping(bootstrap, topic, function, lost.append):
+    with mapping(bootstrap, topic, function, lost.append, pace=Pace(retry_seconds=0.2)):
         eventually(lambda: committed(bootstrap, topic, 0) == 1)
     assert len(function.calls) == 11
     assert [one.invocations for one in lost] == [11]
@@ -195,7 +196,7 @@ def test_a_destination_topic_that_is_missing_is_waited_for(
     bootstrap: str, topic: str, produce: Produce, make_topic: Callable[..., str]
 ) -> None:
     """kafka-on-failure-destination: the topic must exist; until it does nothing is committed."""
-    destination = KafkaDestination(bootstrap, "missing")
+    destination = KafkaDestination(bootstrap, "missing", seconds=2)
     produce(0, [b"bad"])
     with mapping(bootstrap, topic, failing(b"bad"), destination, maximum_retries=0) as one:
         eventually(lambda: "destination" in one.last_result)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 from mapping_kit import BOUND_SECONDS, Call, Function, eventually
 
-from millrace_harness.mapping import InvokeAnswer, MappingConfig, poller
+from millrace_harness.mapping import InvokeAnswer, MappingConfig, Pace, poller
 from millrace_harness.mapping.event import Record
 from millrace_harness.mapping.poller import Poller
 
@@ -23,7 +23,7 @@ class Script:
         self._steps = list(steps)
         self.revoked: Callable[[set[int]], None]
 
-    def __call__(self, _: MappingConfig, *, revoked: Callable[[set[int]], None], lost: Any) -> Self:
+    def __call__(self, _: MappingConfig, *, revoked: Callable[[set[int]], None], **_others: Any) -> Self:
         self.revoked = revoked
         return self
 
@@ -61,7 +61,7 @@ def polling(patch: pytest.MonkeyPatch, script: Script, function: Function, **opt
     # Only here a poller has another consumer than its own; nobody else is to choose one.
     patch.setattr(poller, "Source", script)
     config = MappingConfig(topic="t", consumer_group="g", bootstrap="b", event_source_arn=None, **options)
-    one = Poller(config, function, None, report=lambda _: None)
+    one = Poller(config, function, None, pace=Pace(), report=lambda _: None)
     one.start()
     try:
         yield

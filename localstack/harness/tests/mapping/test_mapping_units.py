@@ -23,6 +23,7 @@ def test_pauses_grow_up_to_a_bound() -> None:
     pauses = [pause_seconds(failures) for failures in range(1, 40)]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (0.1, 5.0)
+    assert pause_seconds(40, longest=0.3) == 0.3
 
 
 def test_a_unit_waits_for_the_older_ones_of_its_partitions_and_for_no_others() -> None:

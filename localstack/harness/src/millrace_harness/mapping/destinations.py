@@ -59,18 +59,19 @@ class SnsDestination:
 class KafkaDestination:
     """Each record by itself with the metadata, under its own key, in a topic of the same cluster.
 
-    Durable means acknowledged by all in-sync replicas. Where only some are, all are sent again.
+    Durable means acknowledged by all in-sync replicas. Where only some are after `seconds`, all are sent again.
     """
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, *, seconds: float = DELIVERY_SECONDS) -> None:
         self.topic = topic
+        self._seconds = seconds
         # One call at a time: another's `flush` would take the reports that this one waits for.
         self._alone = threading.Lock()
         self._producer: Producer | None = None
         self._settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,
-            "delivery.timeout.ms": int(DELIVERY_SECONDS * 1000) - 5_000,
+            "delivery.timeout.ms": int(seconds * 750),  # so that it says why, before it is waited for no more
             "partitioner": "murmur2_random",
             "allow.auto.create.topics": False,
             # Base64 makes a third more of a record that was just small enough; the broker's limit is on what is packed.
@@ -94,7 +95,7 @@ class KafkaDestination:
             value = json.dumps(document).encode()
             producer.produce(self.topic, value, key=one.record.key, on_delivery=told)
             producer.poll(0)
-        left = producer.flush(DELIVERY_SECONDS)
+        left = producer.flush(self._seconds)
         if failures or left:
             self._producer = None  # a fatal error would outlive this call
             raise RuntimeError(f"{len(failures) + left} records were not acknowledged: {failures[:1]}")

@@ -99,7 +99,7 @@ class EventSourceMapping:
             poller.join()
 
     def _another(self) -> Poller:
-        poller = Poller(self.config, self._invoke, self._on_failure, report=self._note)
+        poller = Poller(self.config, self._invoke, self._on_failure, pace=self._pace, report=self._note)
         self._pollers.append(poller)
         poller.start()
         return poller

@@ -16,6 +16,7 @@ from millrace_harness.mapping.filters import Filters
 from millrace_harness.mapping.flight import Flight
 from millrace_harness.mapping.policy import Policy
 from millrace_harness.mapping.progress import Progress
+from millrace_harness.mapping.scaling import Pace
 from millrace_harness.mapping.source import Source
 from millrace_harness.mapping.units import Unit, Units
 
@@ -42,11 +43,13 @@ class Poller:
         invoke: Invoke,
         destination: Destination | None,
         *,
+        pace: Pace,
         report: Callable[[str | None], None],
     ) -> None:
         self._config = config
         self._invoke = invoke
         self._destination = destination
+        self._pace = pace
         self._report = report
         self._filters = Filters(config.filters)
         self._policy = Policy(config, has_destination=destination is not None)
@@ -75,7 +78,7 @@ class Poller:
 
     def _begin_anew(self) -> None:
         self._batch = Batch(self._config)
-        self._units = Units()
+        self._units = Units(longest=self._pace.retry_seconds)
         self._progress = Progress()
         self._carried: list[Encoded] = []
         self._under_way: tuple[Unit, list[Encoded], Flight[InvokeAnswer | None]] | None = None
@@ -85,7 +88,7 @@ class Poller:
         while not self._stopping.is_set():
             self._begin_anew()
             try:
-                with Source(self._config, revoked=self._revoked, lost=self._forget) as self._source:
+                with self._opened() as self._source:
                     while not self._stopping.is_set():
                         self._step()
             except Exception as error:
@@ -93,6 +96,10 @@ class Poller:
                 LOG.exception("%s: the consumer is opened anew", self._config.topic)
                 self._report(f"the consumer failed: {error}")
                 self._stopping.wait(REOPEN_SECONDS)
+
+    def _opened(self) -> Source:
+        seconds = self._pace.session_seconds
+        return Source(self._config, session_seconds=seconds, revoked=self._revoked, lost=self._forget)
 
     def _step(self) -> None:
         unit = self._units.next() or self._collect()

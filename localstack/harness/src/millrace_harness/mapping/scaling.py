@@ -1,4 +1,4 @@
-"""How many pollers a mapping has.
+"""How many pollers a mapping has, and how fast it goes.
 
 Source: Lambda developer guide, "Apache Kafka event poller scaling modes in Lambda" (provisioned mode): between the
 minimum and the maximum, and never more than the topic has partitions. When to add one AWS does not say.
@@ -9,14 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from millrace_harness.mapping.config import MappingConfig
+from millrace_harness.mapping.units import LONGEST_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often the lag is looked at, and how long there must be none before a poller is let go, in seconds."""
+    """How often the lag is looked at, and how long there must be none before a poller is let go, in seconds.
+
+    `retry_seconds` is the longest rest between two tries, `session_seconds` how long a poller whose process was killed
+    holds its partitions: a broker takes no less than 6 s (`group.min.session.timeout.ms`).
+    """
 
     look_seconds: float = 1.0
     idle_seconds: float = 60.0
+    retry_seconds: float = LONGEST_SECONDS
+    session_seconds: float = 10.0
 
 
 class Scaling:

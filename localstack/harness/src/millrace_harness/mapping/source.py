@@ -19,8 +19,6 @@ SETTINGS = {
     "max.poll.interval.ms": 120_000,
     # Only what moves is taken away in a rebalance; the other partitions go on meanwhile.
     "partition.assignment.strategy": "cooperative-sticky",
-    # A member whose process was killed holds its partitions for so long; a broker takes no less than 6 s.
-    "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 1_000,
     # Soon back after a broker was away, and soon aware of a topic that is made later.
     "reconnect.backoff.max.ms": 500,
@@ -35,11 +33,17 @@ class Source:
     """A context manager around the consumer.
 
     `revoked` is told the partitions that a rebalance takes away, while they can still be committed; `lost` those that
-    are gone already. Raises `KafkaException` where the client cannot go on; a broker that is away is not such a case.
+    are gone already. Where its process is killed it holds its partitions for `session_seconds` more. Raises
+    `KafkaException` where the client cannot go on; a broker that is away is not such a case.
     """
 
     def __init__(
-        self, config: MappingConfig, *, revoked: Callable[[set[int]], None], lost: Callable[[set[int]], None]
+        self,
+        config: MappingConfig,
+        *,
+        session_seconds: float,
+        revoked: Callable[[set[int]], None],
+        lost: Callable[[set[int]], None],
     ) -> None:
         self._config = config
         self._topic = config.topic
@@ -52,6 +56,7 @@ class Source:
         own = {
             "bootstrap.servers": config.bootstrap,
             "group.id": config.consumer_group,
+            "session.timeout.ms": int(session_seconds * 1000),
             "auto.offset.reset": reset_policy(config),
         }
         self._consumer = Consumer(SETTINGS | own, logger=LOG)

@@ -9,14 +9,14 @@ from millrace_harness.mapping.config import InvokeAnswer
 from millrace_harness.mapping.event import Encoded
 
 _FIRST_SECONDS = 0.1
-_LONGEST_SECONDS = 5.0  # so that a part that is back is noticed while a person still looks
+LONGEST_SECONDS = 5.0  # so that a part that is back is noticed while a person still looks
 
 type Condition = Literal["RetryAttemptsExhausted", "RecordAgeExceeded", "MaximumPayloadSizeExceeded"]
 
 
-def pause_seconds(failures: int) -> float:
-    """How long after so many failures in a row: 0.1 s, 0.2 s … up to 5 s."""
-    return float(min(_FIRST_SECONDS * 2 ** (min(failures, 20) - 1), _LONGEST_SECONDS))
+def pause_seconds(failures: int, longest: float = LONGEST_SECONDS) -> float:
+    """How long after so many failures in a row: 0.1 s, 0.2 s … up to `longest`."""
+    return float(min(_FIRST_SECONDS * 2 ** (min(failures, 20) - 1), longest))
 
 
 @dataclass(slots=True, eq=False)
@@ -46,9 +46,13 @@ class Unit:
 
 
 class Units:
-    """What a poller holds, oldest first. A unit waits for every older one that shares a partition with it."""
+    """What a poller holds, oldest first. A unit waits for every older one that shares a partition with it.
 
-    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+    No unit rests longer than `longest` seconds.
+    """
+
+    def __init__(self, *, longest: float = LONGEST_SECONDS, now: Callable[[], float] = time.monotonic) -> None:
+        self._longest = longest
         self._now = now
         self._units: list[Unit] = []
 
@@ -63,7 +67,7 @@ class Units:
 
     def put_off(self, unit: Unit, tries: int) -> None:
         """Let it rest, the longer the more tries have failed."""
-        unit.due = self._now() + pause_seconds(tries)
+        unit.due = self._now() + pause_seconds(tries, self._longest)
 
     def next(self) -> Unit | None:
         """The oldest that is due and waits for no other."""
