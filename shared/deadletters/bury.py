@@ -53,7 +53,7 @@ def _letter(record: RawRecord, now: datetime) -> NewLetter:
         tenant=_storable(letter.tenant) or found.tenant,
         traceparent=trace if Trace.is_traceparent(trace) else None,
     )
-    return NewLetter(letter=letter, **found.named)
+    return NewLetter(letter=letter, received_at=found.received_at, **found.named)
 
 
 def _as_it_is(record: RawRecord, now: datetime) -> DeadLetter:

@@ -37,9 +37,13 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewLetter(Named, frozen=True, kw_only=True):
-    """A letter to be buried, and what its event says of itself."""
+    """A letter to be buried, and what its event says of itself.
+
+    `received_at` is when the event came, where its bytes tell: its record may have been appended long after.
+    """
 
     letter: DeadLetter
+    received_at: datetime | None = None
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True):

@@ -202,7 +202,11 @@ class Remains(Protocol):
         ...
 
     async def letters(self, tenant: str, subject: str, until: datetime, *, limit: int) -> list[UUID]:
-        """Up to `limit` dead letters that are the subject's, or were before they were edited."""
+        """Up to `limit` dead letters that are the subject's, or were before they were edited.
+
+        A letter is meant if its event was received by then, however late its record came into the log; where its bytes
+        do not tell, the record's own time counts.
+        """
         ...
 
     async def remove_letters(self, tenant: str, letters: Sequence[UUID]) -> None:

@@ -112,10 +112,10 @@ async def test_rows_are_removed_and_no_others(storage: Storage, tenant: str) -> 
     others = [an_event(tenant=tenant, subject="other"), an_event(tenant=f"{tenant}-other", subject="gone")]
     await stored(storage, *mine, *others)
     names = [
-        RowName(day=event.received_day, key=event.key, id=event.id, source=event.source) for event in [*mine, others[0]]
+        RowName(day=event.received_day, key=event.key, id=event.id, source=event.source) for event in [*mine, *others]
     ]
     for _ in range(2):
-        await storage.remains.remove_rows(tenant, "gone", names[:2])
+        await storage.remains.remove_rows(tenant, "gone", names)
         assert await storage.rows.missing([*mine, *others]) == {event.key for event in mine}
 
 
@@ -142,19 +142,27 @@ async def test_letters_of_the_subject_are_found_and_removed_with_their_edits(sto
         "edited": (a_letter(tenant=tenant, timestamp_ms=early), "gone"),
         "other": (a_letter(tenant=tenant, timestamp_ms=early), "other"),
         "late": (a_letter(tenant=tenant, timestamp_ms=late), "gone"),
+        "on its way": (a_letter(tenant=tenant, timestamp_ms=late), "gone"),
+        "received after": (a_letter(tenant=tenant, timestamp_ms=late), "gone"),
         "foreign": (a_letter(tenant=f"{tenant}-other", timestamp_ms=early), "gone"),
     }
-    await storage.letters.bury([NewLetter(letter=letter, subject=subject) for letter, subject in letters.values()])
+    received = {"on its way": MOMENT, "received after": MOMENT + timedelta(microseconds=1)}
+    await storage.letters.bury(
+        [
+            NewLetter(letter=letter, subject=subject, received_at=received.get(name))
+            for name, (letter, subject) in letters.items()
+        ]
+    )
     ids = {name: letter.id for name, (letter, _) in letters.items()}
     change = a_change(tenant=tenant, subject="another")
     assert await storage.letters.edit(Scope(tenant), ids["edited"], change, expected=0)
     some = await storage.remains.letters(tenant, "gone", MOMENT, limit=10)
-    assert set(some) == {ids["gone"], ids["edited"]}
+    assert set(some) == {ids["gone"], ids["edited"], ids["on its way"]}
     assert len(await storage.remains.letters(tenant, "gone", MOMENT, limit=1)) == 1
     for _ in range(2):
         await storage.remains.remove_letters(tenant, [*some, ids["foreign"]])
     assert await storage.remains.letters(tenant, "gone", MOMENT, limit=10) == []
-    assert len(await storage.letters.some(Scope(tenant), [*ids.values()])) == 2
+    assert len(await storage.letters.some(Scope(tenant), [*ids.values()])) == 3
     assert len(await storage.letters.some(Scope(f"{tenant}-other"), [ids["foreign"]])) == 1
 
 

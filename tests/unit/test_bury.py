@@ -63,6 +63,7 @@ async def test_a_letter_is_kept_as_it_was_written_with_what_its_event_says(store
     stored = await letter_of(store, letter)
     assert stored.letter == letter
     assert (stored.event_id, stored.source, stored.type, stored.subject) == ("1", "/tests", "order.placed", "s")
+    assert store.received == {stored.letter.id: event.received_at}
 
 
 async def test_whose_a_letter_is_and_its_trace_are_read_where_nobody_has_done_that(

@@ -34,6 +34,7 @@ class MemoryDeadLetterStore:
         self.letters: dict[UUID, StoredLetter] = {}
         self.refused: set[UUID] = set()
         self.away = False
+        self.received: dict[UUID, datetime] = {}  # when the letter's event came, where that is known
         self._clock = clock or SystemClock()
         self._subjects: dict[UUID, list[str | None]] = {}  # that a letter had before it was edited
 
@@ -124,6 +125,8 @@ class MemoryDeadLetterStore:
             type=new.type,
             subject=new.subject,
         )
+        if new.received_at is not None:
+            self.received[letter.id] = new.received_at
         return Outcome.STORED
 
     def _found(self, scope: Scope, where: LetterFilter) -> list[StoredLetter]:

@@ -107,9 +107,11 @@ class MemoryEventStore:
         ]
         return found[:10]
 
-    def remove(self, tenant: str, day: date, key: UUID) -> None:
-        """Remove a row."""
-        self._rows.pop((day, key), None)
+    def remove(self, tenant: str, subject: str, day: date, key: UUID) -> None:
+        """Remove a row, if it is the tenant's and the subject's."""
+        row = self._rows.get((day, key))
+        if row is not None and (row.event.tenant, row.event.subject) == (tenant, subject):
+            del self._rows[day, key]
 
     def _require(self) -> None:
         if self.away:

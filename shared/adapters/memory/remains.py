@@ -1,7 +1,7 @@
 """What is kept of a subject, in memory."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from shared.jobs.model import State
 from shared.jobs.ports import Found, RowName
 
 _LOOKED = 5000
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _OVER = (State.CANCELLED, State.DONE, State.FAILED)
 
 
@@ -46,13 +47,17 @@ class MemoryRemains:
 
     async def remove_rows(self, tenant: str, subject: str, rows: Sequence[RowName]) -> None:
         for row in rows:
-            self._store.remove(tenant, row.day, row.key)
+            self._store.remove(tenant, subject, row.day, row.key)
 
     async def letters(self, tenant: str, subject: str, until: datetime, *, limit: int) -> list[UUID]:
         page = await self._letters.page(
             Scope(tenant), LetterFilter(subject=subject), after=None, limit=1_000_000, descending=False
         )
-        return [each.id for each in page if each.timestamp_ms <= int(until.timestamp() * 1000)][:limit]
+        milliseconds = int(until.timestamp() * 1000)
+        received = self._letters.received
+        return [
+            each.id for each in page if each.timestamp_ms <= milliseconds or received.get(each.id, _NEVER) <= until
+        ][:limit]
 
     async def remove_letters(self, tenant: str, letters: Sequence[UUID]) -> None:
         for letter in letters:

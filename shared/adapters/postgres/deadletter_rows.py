@@ -106,4 +106,5 @@ def _columns(new: NewLetter) -> tuple[str | None, ...]:
         new.source,
         new.type,
         new.subject,
+        None if new.received_at is None else new.received_at.astimezone(UTC).isoformat(),
     )

@@ -31,14 +31,15 @@ _LOG = logging.getLogger(__name__)
 # Every array is text[] and cast in SQL, bytes go as base64: see store.py.
 _BURY = """
 INSERT INTO dead_letters (id, tenant, topic, "partition", "offset", timestamp_ms, key, value, code, reason, attempts,
-                          traceparent, dead_at, event_id, source, type, subject)
+                          traceparent, dead_at, event_id, source, type, subject, received_at)
 SELECT id::uuid, tenant, topic, "partition"::int, "offset"::bigint, timestamp_ms::bigint, decode(key, 'base64'),
        decode(value, 'base64'), code, reason, attempts::int, traceparent, dead_at::timestamptz, event_id, source, type,
-       subject
+       subject, received_at::timestamptz
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
+            $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+            $18::text[])
      AS letter (id, tenant, topic, "partition", "offset", timestamp_ms, key, value, code, reason, attempts,
-                traceparent, dead_at, event_id, source, type, subject)
+                traceparent, dead_at, event_id, source, type, subject, received_at)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 """

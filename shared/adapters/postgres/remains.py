@@ -48,9 +48,9 @@ WHERE event_counts.tenant = $3 AND event_counts.minute = less.minute AND event_c
 """
 _LETTERS = """
 SELECT id FROM dead_letters
-WHERE tenant = $1 AND timestamp_ms <= $3 AND (subject = $2 OR EXISTS (
+WHERE tenant = $1 AND (received_at <= $3 OR timestamp_ms <= $4) AND (subject = $2 OR EXISTS (
     SELECT FROM dead_letter_edits WHERE letter = dead_letters.id AND before = $2))
-ORDER BY dead_at, id LIMIT $4
+ORDER BY dead_at, id LIMIT $5
 """
 _REMOVE_LETTERS = "DELETE FROM dead_letters WHERE tenant = $1 AND id = ANY (($2::text[])::uuid[])"
 _UNNAME = """
@@ -91,7 +91,7 @@ class PostgresRemains:
 
     async def letters(self, tenant: str, subject: str, until: datetime, *, limit: int) -> list[UUID]:
         milliseconds = int(until.timestamp() * 1000)
-        return [row.id for row in await self._asked(_LETTERS, tenant, subject, milliseconds, limit)]
+        return [row.id for row in await self._asked(_LETTERS, tenant, subject, until, milliseconds, limit)]
 
     async def remove_letters(self, tenant: str, letters: Sequence[UUID]) -> None:
         await self._asked(_REMOVE_LETTERS, tenant, [str(each) for each in letters])

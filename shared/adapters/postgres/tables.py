@@ -110,6 +110,7 @@ dead_letters = Table(
     Column("source", Text),
     Column("type", Text),
     Column("subject", Text),
+    Column("received_at", _MOMENT),
     _needed("edits", Integer, server_default="0"),
     _needed("state", Text, server_default="dead"),
     Column("settled_at", _MOMENT),

@@ -32,6 +32,7 @@ def upgrade() -> None:
             source       text,
             type         text,
             subject      text,
+            received_at  timestamptz,
             edits        integer     NOT NULL DEFAULT 0,
             state        text        NOT NULL DEFAULT 'dead' CHECK (state IN ('dead', 'redriven', 'discarded')),
             settled_at   timestamptz,
