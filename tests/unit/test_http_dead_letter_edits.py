@@ -52,7 +52,8 @@ def door() -> ManageDoor:
 async def hold(door: ManageDoor, value: bytes | Event | None, **changes: Any) -> str:
     """The id of a letter with `value`, which is buried as it would be."""
     held = encode(value) if isinstance(value, Event) else value
-    new = NewLetter(letter=a_letter(value=held, **changes), **read(held).named)
+    found = read(held)
+    new = NewLetter(letter=a_letter(value=held, **changes), received_at=found.received_at, **found.named)
     await door.letters.bury([new])
     return str(new.letter.id)
 
