@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-PROFILES = ("local",)
+LOCAL = "local"
+PROFILES = (LOCAL,)
 
 _OURS = ("profile", "local")
 # The command line adds keys of its own, and cdk.json the feature flags of aws-cdk-lib.
@@ -124,7 +125,7 @@ def read_endpoints(path: Path) -> Endpoints:
 def local(endpoints: Endpoints) -> Profile:
     """LocalStack on this machine, over parts that already stand: functions run here, so they are built for here."""
     return Profile(
-        name="local",
+        name=LOCAL,
         architecture=_architecture(),
         wheels=_wheels(),
         log_retention_days=1,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import aws_cdk as core
 from constructs import Construct
 
+from cdk.parts.alarms import Alarms
 from cdk.parts.api import Api
 from cdk.parts.bundling import Bundle
 from cdk.parts.consumer import consume
@@ -13,7 +14,7 @@ from cdk.parts.jobs import JobsQueue
 from cdk.parts.migration import Migration
 from cdk.parts.schedule import repeat
 from cdk.parts.spool import Spool
-from cdk.profiles import Profile
+from cdk.profiles import LOCAL, Profile
 from functions.catalog import (
     DRAIN,
     FUNCTIONS,
@@ -77,5 +78,8 @@ class Whole(core.Stack):
             elif isinstance(row.trigger, Schedule):
                 repeat(function, row.trigger)
             core.CfnOutput(self, f"{row.name.capitalize()}Function", value=function.function_name)
+        if profile.name != LOCAL:
+            # LocalStack takes no metrics out of logs, so there they could do nothing but ring.
+            Alarms(self, profile=profile)
         core.CfnOutput(self, "ApiId", value=api.rest.rest_api_id)
         core.CfnOutput(self, "ApiStage", value=api.stage_name)

@@ -39,7 +39,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def samples(status: Status) -> list[Sample]:
-    """Every figure that is known. What is not known has no sample: an alarm hears its silence."""
+    """Every figure that is known. What is not known has no sample: the deployment's alarms ring at silence, too."""
     return [*_of_consumers(status), *_of_storage(status)]
 
 
