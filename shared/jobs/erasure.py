@@ -36,6 +36,7 @@ _PATIENCE = timedelta(hours=6)
 _OBJECTS = 8  # of the spool at once: 4 MB each if they are the largest
 _PUT_SECONDS = 3.0
 _MOST_ROUNDS = 5
+_WAITS = "For what is on its way."
 
 
 class Stage(StrEnum):
@@ -78,6 +79,7 @@ class _Cursor(msgspec.Struct, frozen=True, kw_only=True):
     watched: int = 0
     ends: dict[int, int] | None = None
     since: datetime | None = None  # when waiting for consumers began
+    not_before: datetime | None = None  # kept here: whoever pauses and resumes the job makes it due at once
     after: Keyset | None = None
 
 
@@ -116,6 +118,11 @@ class Erasure:
 
     async def look(self, job: Job, limit: int) -> Chunk | Wait | Finished:
         subject, cursor = read(job.spec, _Spec).subject, read(job.progress.cursor, _Cursor)
+        if cursor.not_before is not None:
+            rest = (cursor.not_before - self._clock.now()).total_seconds()
+            if rest > 0:
+                return Wait(rest, job.progress.message or _WAITS, plain(cursor))
+            cursor = replace(cursor, not_before=None)
         match cursor.stage:
             case Stage.NOTE:
                 return _chunk(_Intent(note=True), replace(cursor, stage=Stage.SPOOL))
@@ -123,7 +130,7 @@ class Erasure:
                 return await self._spooled(job, subject, cursor)
             case Stage.FLIGHT:
                 waiting = replace(cursor, stage=Stage.CONSUMED, watched=0, ends=None, since=None)
-                return Wait(_IN_FLIGHT_SECONDS, "For what is on its way into the log.", plain(waiting))
+                return self._wait(_IN_FLIGHT_SECONDS, "For what is on its way into the log.", waiting)
             case Stage.CONSUMED:
                 return await self._consumed(job, cursor)
             case Stage.ROWS:
@@ -132,9 +139,13 @@ class Erasure:
                 return await self._letters(job, subject, cursor, limit)
             case Stage.EXPIRE:
                 following = replace(cursor, stage=Stage.SPOOL, round=cursor.round + 1, object="")
-                return Wait(_ANSWERS_SECONDS, "For cached answers to end.", plain(following))
+                return self._wait(_ANSWERS_SECONDS, "For cached answers to end.", following)
             case Stage.PROOF:
                 return Finished(self._proof(job, subject), spec={"subject_hash": self._digest(job, subject)})
+
+    def _wait(self, seconds: float, message: str, cursor: _Cursor) -> Wait:
+        until = self._clock.now() + timedelta(seconds=seconds)
+        return Wait(seconds, message, plain(replace(cursor, not_before=until)))
 
     async def carry_out(self, job: Job, intent: dict[str, Any], *, again: bool) -> Moved:
         meant, subject, places = read(intent, _Intent), read(job.spec, _Spec).subject, self._places

@@ -200,3 +200,15 @@ async def test_a_second_erasure_of_one_subject_reaches_further(bench: Bench) -> 
     await bench.jobs.create(job)
     assert (await bench.run(job.id)).progress.result["removed"]["rows"] == 1
     assert (await bench.erasures.asked("tests", [GONE, str(uuid4())])) == {GONE: job.created_at}
+
+
+async def test_pausing_and_resuming_cuts_no_wait(bench: Bench) -> None:
+    id_ = await bench.begin(Kind.ERASURE, subject=GONE)
+    for _ in range(30):
+        await bench.once(id_)
+        await bench.jobs.steer("tests", id_, State.PAUSED, since={State.RUNNING})
+        await bench.jobs.steer("tests", id_, State.QUEUED, since={State.PAUSED})
+    assert bench.jobs.jobs[id_].progress.message == "For what is on its way into the log."
+    job = await bench.run(id_)
+    assert job.state is State.DONE
+    assert bench.clock.moment >= MOMENT + timedelta(seconds=75 + 45)
