@@ -35,12 +35,14 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """What is done next, as one piece: written down before it is begun, so that whoever comes after a kill can end it.
 
     `intent` names the items and where to look whether they are done; `cursor` is where the job stands afterwards;
-    `looked` is how many items of the total it takes.
+    `looked` is how many items of the total it takes. `again_at`: nobody looks what became of it before, since what was
+    sent may still arrive.
     """
 
     intent: dict[str, Any]
     cursor: dict[str, Any]
     looked: int
+    again_at: datetime | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -99,6 +101,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def rate(self) -> int:
         """Events a second that it may move."""
         return int(self.spec.get("rate") or MAX_RATE)
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether there is something to be done: where it was stopped, what it had begun."""
+        begun = self.progress.chunk is not None and self.state in (State.PAUSED, State.CANCELLED)
+        return begun or self.state in (State.QUEUED, State.RUNNING)
 
     @property
     def is_dry(self) -> bool:

@@ -46,8 +46,8 @@ class JobStore(Protocol):
     async def commit(self, job: Job, lease: UUID) -> State:
         """Keep `job` as it is given, and say in which state it is now.
 
-        Somebody who paused or cancelled it meanwhile is not overruled: then that is the state, and all the rest is kept
-        as given. Resets `stalls`.
+        Somebody who paused or cancelled it meanwhile is not overruled: then that is the state, and `spec` stays as it
+        was: it is what the job still needs. All the rest is kept as given.
 
         Raises:
             Superseded: the lease is another's. Nothing was kept.

@@ -19,7 +19,7 @@ from tests.fixtures.jobs import a_job
 
 _NOBODY = "postgresql://millrace:nothing@127.0.0.1:1/millrace"  # a port that nothing listens on
 _LONG, _OVER = 60.0, 0.0  # seconds of a lease: one that holds, and one that has run out at once
-_BEGUN = Progress(cursor={"at": 1}, chunk=Chunk(intent={"letters": ["a"]}, cursor={"at": 2}, looked=1))
+_BEGUN = Progress(cursor={"at": 1}, chunk=Chunk(intent={"letters": ["a"]}, cursor={"at": 2}, looked=1, again_at=MOMENT))
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.parts)])
@@ -106,11 +106,11 @@ async def test_a_lease_that_has_run_out_is_another_ones(store: JobStore, tenant:
     assert kept.progress == Progress()
 
 
-async def test_what_is_committed_is_kept_and_counts_no_stall(store: JobStore, tenant: str) -> None:
+async def test_what_is_committed_is_kept(store: JobStore, tenant: str) -> None:
     job, lease = await made(store, tenant), uuid4()
     claimed = await store.claim(job.id, lease, seconds=_LONG)
     assert claimed is not None
-    changed = replace(claimed, progress=_BEGUN, spec={"rate": 6}, stalls=0, changed_at=MOMENT + timedelta(seconds=1))
+    changed = replace(claimed, progress=_BEGUN, spec={"rate": 6}, stalls=7, changed_at=MOMENT + timedelta(seconds=1))
     assert await store.commit(changed, lease) is State.RUNNING
     assert await store.get(tenant, job.id) == changed
     assert await store.commit(replace(changed, state=State.DONE), lease) is State.DONE
@@ -124,10 +124,11 @@ async def test_who_pauses_a_running_job_is_not_overruled(store: JobStore, tenant
     paused = await store.steer(tenant, job.id, State.PAUSED, since={State.RUNNING})
     assert paused is not None
     assert paused.state is State.PAUSED
-    assert await store.commit(replace(claimed, state=State.DONE, progress=_BEGUN), lease) is State.PAUSED
+    ended = replace(claimed, state=State.DONE, progress=_BEGUN, spec={"hash": "what was asked is gone"})
+    assert await store.commit(ended, lease) is State.PAUSED
     kept = await store.get(tenant, job.id)
     assert kept is not None
-    assert (kept.state, kept.progress) == (State.PAUSED, _BEGUN)
+    assert (kept.state, kept.progress, kept.spec) == (State.PAUSED, _BEGUN, job.spec)
 
 
 async def test_a_job_goes_only_where_it_may(store: JobStore, tenant: str) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from shared.jobs.engine import WAKEABLE
 from shared.jobs.model import Job, State
 from shared.jobs.ports import Superseded
 from shared.kit.clock import Clock, SystemClock
@@ -60,8 +59,9 @@ class MemoryJobStore:
         self._require()
         if self._leases.get(job.id, (None,))[0] != lease:
             raise Superseded
-        state = self.jobs[job.id].state
-        self.jobs[job.id] = replace(job, state=job.state if state is State.RUNNING else state)
+        held = self.jobs[job.id]
+        is_steered = held.state is not State.RUNNING
+        self.jobs[job.id] = replace(job, state=held.state, spec=held.spec) if is_steered else job
         return self.jobs[job.id].state
 
     async def release(self, id_: UUID, lease: UUID, *, due_at: datetime) -> None:
@@ -77,9 +77,8 @@ class MemoryJobStore:
         return [job.id for job in sorted(found, key=lambda job: job.due_at)][:limit]
 
     def _is_free(self, job: Job) -> bool:
-        begun = job.progress.chunk is not None and job.state in (State.PAUSED, State.CANCELLED)
         until = self._leases.get(job.id, (None, None))[1]
-        return (job.state in WAKEABLE or begun) and (until is None or until <= self._clock.now())
+        return job.is_wanting and (until is None or until <= self._clock.now())
 
     def _require(self) -> None:
         if self.away:

@@ -41,8 +41,9 @@ WHERE id = $1 AND {_FREE}
 RETURNING {_COLUMNS}
 """  # noqa: S608
 _COMMIT = """
-UPDATE jobs SET state = CASE WHEN state = 'running' THEN $3 ELSE state END, spec = ($4::text)::json,
-                progress = ($5::text)::json, changed_at = $6, due_at = $7, stalls = 0
+UPDATE jobs SET state = CASE WHEN state = 'running' THEN $3 ELSE state END,
+                spec = CASE WHEN state = 'running' THEN ($4::text)::json ELSE spec END,
+                progress = ($5::text)::json, changed_at = $6, due_at = $7, stalls = $8
 WHERE id = $1 AND lease = $2
 RETURNING state
 """
@@ -87,9 +88,9 @@ class PostgresJobStore:
         return _first(await self._rows(_CLAIM, id_, lease, seconds))
 
     async def commit(self, job: Job, lease: UUID) -> State:
-        rows = await self._rows(
-            _COMMIT, job.id, lease, job.state.value, _json(job.spec), _json(job.progress), job.changed_at, job.due_at
-        )
+        content = (_json(job.spec), _json(job.progress))
+        times = (job.changed_at, job.due_at)
+        rows = await self._rows(_COMMIT, job.id, lease, job.state.value, *content, *times, job.stalls)
         if not rows:
             raise Superseded
         return State(rows[0].state)
