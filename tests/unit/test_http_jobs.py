@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from shared.access.development_key import DevelopmentKey
 from shared.access.model import Principal
-from shared.jobs.model import Job, Progress, State
+from shared.jobs.letters import LettersSpec
+from shared.jobs.model import Job, Progress, State, read
 from tests.fixtures.doors import KEY, ManageDoor
 from tests.fixtures.events import MOMENT
 from tests.fixtures.jobs import a_job
@@ -65,18 +66,41 @@ async def test_a_job_is_begun_and_its_place_is_told(
     begun = await send(door, "POST", path, json=body)
     assert begun.status_code == 202, begun.text
     job = begun.json()
-    assert (job["kind"], job["state"], job["asked"]) == (kind, "queued", asked)
+    assert (job["kind"], job["state"], "asked" in job) == (kind, "queued", False)
     assert (job["created_by"], job["progress"]["looked"], job["result"]) == ("development-key", 0, {})
     place = urljoin(f"http://host/stage{path}", begun.headers["location"])
     assert place == f"http://host/stage/v1/jobs/{job['id']}"
-    assert (await send(door, "GET", f"/v1/jobs/{job['id']}")).json() == job
+    assert (await send(door, "GET", f"/v1/jobs/{job['id']}")).json() == job | {"asked": asked}
     assert door.wake.woken == [(UUID(job["id"]), 0)]
     assert kept(door, job["id"]).tenant == "tests"
 
 
 async def test_a_letter_that_is_named_twice_is_meant_once(door: ManageDoor) -> None:
     begun = await send(door, "POST", REDRIVE, json={"ids": [LETTER, LETTER.upper()]})
-    assert begun.json()["asked"]["ids"] == [LETTER]
+    assert kept(door, begun.json()["id"]).spec["ids"] == [LETTER]
+
+
+async def test_the_number_of_a_partition_is_a_whole_one_for_whoever_does_the_job(door: ManageDoor) -> None:
+    begun = await send(door, "POST", REDRIVE, content='{"filter": {"partition": 3.0}}')
+    job = kept(door, begun.json()["id"])
+    assert read(job.spec, LettersSpec).filter.partition == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ERASURES, {"subject": _SENT}),
+        (REDRIVE, {"filter": {"subject": _SENT}}),
+        (REPLAYS, SPAN | {"filter": {"subject": _SENT}}),
+    ],
+)
+async def test_the_answer_that_is_kept_for_an_idempotency_key_names_no_subject(
+    door: ManageDoor, path: str, body: Any
+) -> None:
+    for replayed in (None, "true"):
+        answer = await send(door, "POST", path, json=body, headers={"idempotency-key": "mine"})
+        assert (answer.status_code, answer.headers.get("idempotency-replayed")) == (202, replayed)
+        assert _SENT not in answer.text
 
 
 async def test_operators_mean_letters_of_no_tenant_too_and_others_do_not(door: ManageDoor) -> None:

@@ -69,7 +69,6 @@ SCHEMAS: dict[str, Schema] = {
             "id",
             "kind",
             "state",
-            "asked",
             "created_at",
             "created_by",
             "changed_at",
@@ -80,7 +79,11 @@ SCHEMAS: dict[str, Schema] = {
             "id": _UUID,
             "kind": {"type": "string", "enum": ["redrive", "discard", "replay", "erasure"]},
             "state": {"type": "string", "enum": ["queued", "running", "paused", "cancelled", "done", "failed"]},
-            "asked": {"type": "object", "description": "What was asked. Of an erasure that is done nothing is left."},
+            "asked": {
+                "type": "object",
+                "description": "What was asked; not in the answer that begins the job. "
+                "Of an erasure that is done nothing is left.",
+            },
             "created_at": _MOMENT,
             "created_by": {"type": "string"},
             "changed_at": _MOMENT,
@@ -138,6 +141,7 @@ _JOB = {
     },
     "result": {"sample": [_LETTER], "failed_letters": []},
 }
+_BEGUN = {name: value for name, value in _JOB.items() if name != "asked"}
 _ID = parameter("path", "id", "The job's id.", _UUID, required=True, example=_ID_EXAMPLE)
 _KEY = parameter(
     "header",
@@ -162,7 +166,7 @@ def _beginning(name: str, summary: str, description: str, schema: str, examples:
         "requestBody": body({"application/json": (reference(schema), examples)}, "What is to be done."),
         "responses": {
             "202": answer(
-                "The job. It is durable, and begins in a moment.", reference("Job"), _JOB, headers=_BEGUN_HEADERS
+                "The job. It is durable, and begins in a moment.", reference("Job"), _BEGUN, headers=_BEGUN_HEADERS
             ),
             **problems(400, 401, 409, 422, 503),
         },

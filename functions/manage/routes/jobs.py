@@ -83,7 +83,7 @@ def _beginning(parts: Parts, path: str, kind: Kind, reading: Reading) -> Callabl
 
         async def work() -> Response:
             job = await parts.jobs.begin(principal, kind, reading(principal, body))
-            return json_response(_view(job), HTTPStatus.ACCEPTED, {"location": f"{up}jobs/{job.id}"})
+            return json_response(_begun(job), HTTPStatus.ACCEPTED, {"location": f"{up}jobs/{job.id}"})
 
         return await once(parts.answers, principal.tenant, identity_of(request, body), trace_of(request), work)
 
@@ -93,6 +93,8 @@ def _beginning(parts: Parts, path: str, kind: Kind, reading: Reading) -> Callabl
 def _letters(principal: Principal, body: bytes) -> dict[str, Any]:
     asked = read_letters(body)
     spec = plain(asked) | {"rate": int(asked.rate), "dry_run": asked.dry_run, "orphans": scope_of(principal).orphans}
+    if asked.filter is not None and asked.filter.partition is not None:
+        spec["filter"]["partition"] = int(asked.filter.partition)
     if asked.ids is not None:
         spec["ids"] = list(dict.fromkeys(map(str, asked.ids)))
     return spec
@@ -133,6 +135,11 @@ def _view(job: Job) -> dict[str, Any]:
         },
         "result": progress.result,
     }
+
+
+def _begun(job: Job) -> dict[str, Any]:
+    """The job without what was asked: this answer is kept for its Idempotency-Key, also after an erasure has ended."""
+    return {name: value for name, value in _view(job).items() if name != "asked"}
 
 
 def _rounded(figure: float | None) -> float | None:
