@@ -2,7 +2,8 @@
 
 What a chunk is going to do is committed before it is begun, and what became of it afterwards, both under the lease. So
 a step that finds a chunk begun knows what may be done already, and asks the kind to find out. The lease is longer than
-a function may run, so whoever had it is dead by the time that another has it (.github/decisions/0009).
+a function may run, so whoever had it is dead by the time that another has it; and what it had sent has arrived by then
+or never will, since nobody looks before `LATE_SECONDS` have passed.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from shared.jobs.model import Chunk, Job, Kind, State
 from shared.jobs.ports import JobStore, Superseded, Wake
-from shared.jobs.work import Finished, Wait, Work
+from shared.jobs.work import Finished, Holding, Unfinished, Wait, Work
 from shared.kit.clock import Clock
 from shared.kit.deadline import Deadline
 from shared.kit.errors import Unavailable
@@ -27,11 +28,21 @@ _LOG = logging.getLogger(__name__)
 LEASE_SECONDS = 75.0
 """Longer than the function may run. A message of a killed step comes back later still, and finds the lease run out."""
 
+LATE_SECONDS = 50.0
+"""What was sent to the log is found there by then, or not at all.
+
+A broker commits a record late while a replica lags: it drops such a one after 30 s at MSK (replica.lag.time.max.ms),
+and looks for it every half of that. Until then nobody can read the record. The rest is for the request's own way, 2 s
+of waiting for its answer, and clocks.
+"""
+
 _KEPT_SECONDS = 12.0  # what a chunk may take at worst: 5 to read, 2 to append, and the database's own
 _MOST_EVENTS = 500
 _MOST_STALLS = 50  # with their pauses four hours: so long a part may be away
 _LONGEST_PAUSE = 300.0
-_AGAIN_SECONDS = 5.0  # by then a request that had no answer has arrived, or never will: its connection is gone
+_AGAIN_SECONDS = 5.0
+_ASLEEP_SECONDS = 3.0  # of a step: a slow job would hold up the others, of which only some are at work at once
+_NOWHERE = "It got nowhere for hours. What stood in its way is in the log; resume it once that is mended."
 
 WAKEABLE = (State.QUEUED, State.RUNNING)
 
@@ -56,11 +67,11 @@ class Step:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._store = store
+        self.store = store
+        self.works = works
+        self.clock = clock
+        self.sleep = sleep
         self._wake = wake
-        self._works = works
-        self._clock = clock
-        self._sleep = sleep
 
     async def __call__(self, id_: UUID, deadline: Deadline) -> Stepped:
         """Do chunks until the deadline is near or the job is over, and have the next step begun.
@@ -69,24 +80,27 @@ class Step:
             Unavailable: the store is away, or nobody can be told to go on. The same step may be begun again.
         """
         lease = uuid4()
-        job = await self._store.claim(id_, lease, seconds=LEASE_SECONDS)
+        job = await self.store.claim(id_, lease, seconds=LEASE_SECONDS)
         if job is None:
             return Stepped(id_)
         run = _Run(self, job, lease, deadline)
         try:
-            await run.work()
+            try:
+                await run.work()
+            except Superseded:
+                raise
+            except Unavailable as error:
+                _LOG.warning("jobs.waits %s", error.detail)
+                await run.stalled()
+            except Exception:
+                _LOG.exception("jobs.failed")
+                await run.stalled()
         except Superseded:
             _LOG.warning("jobs.superseded %s", id_)
             return Stepped(id_, run.chunks)
-        except Unavailable as error:
-            _LOG.warning("jobs.waits %s", error.detail)
-            run.stalled()
-        except Exception:
-            _LOG.exception("jobs.failed")
-            run.stalled()
-        await self._store.release(id_, lease, due_at=run.due_at)
-        if run.job.state in WAKEABLE:
-            await self._wake.wake(id_, after=max(0.0, (run.due_at - self._clock.now()).total_seconds()))
+        await self.store.release(id_, lease, due_at=run.due_at)
+        if run.job.is_wanting:
+            await self._wake.wake(id_, after=max(0.0, (run.due_at - self.clock.now()).total_seconds()))
         return Stepped(id_, run.chunks, run.job.state)
 
 
@@ -97,32 +111,30 @@ class _Run:
         self.job = job
         self.due_at = job.due_at
         self.chunks = 0
+        self._slept = 0.0
         self._step = step
         self._lease = lease
         self._deadline = deadline
-        self._work = step._works[job.kind]
+        self._work = step.works[job.kind]
 
     async def work(self) -> None:
-        chunk = self.job.progress.chunk
         if self.job.stalls > _MOST_STALLS:
-            message = "It got nowhere for hours. What stood in its way is in the log; resume it once that is mended."
-            await self._commit(replace(self.job, state=State.FAILED), message=message)
+            await self._give_up()
             return
-        if chunk is not None:
-            await self._carry_out(chunk, self._step._clock.now(), again=True)
+        if self.job.progress.chunk is not None and not await self._ended(self.job.progress.chunk):
+            return
         while self.job.state is State.RUNNING and await self._is_time():
             if self.job.progress.cursor is None:
                 plan = await self._work.plan(self.job)
                 await self._commit(self.job, cursor=plan.cursor, total=plan.total)
                 continue
-            began = self._step._clock.now()
+            began = self._step.clock.now()
             found = await self._work.look(self.job, min(_MOST_EVENTS, self.job.rate))
             match found:
                 case Chunk():
-                    await self._commit(self.job, chunk=found)
-                    await self._carry_out(found, began, again=False)
+                    await self._carry_out(await self._begun(found), began, again=False)
                 case Wait(seconds, message, cursor):
-                    self.due_at = self._step._clock.now() + timedelta(seconds=seconds)
+                    self.due_at = self._step.clock.now() + timedelta(seconds=seconds)
                     await self._commit(self.job, cursor=cursor, message=message)
                     return
                 case Finished():
@@ -130,18 +142,68 @@ class _Run:
                 case _ as unreachable:
                     assert_never(unreachable)
 
-    def stalled(self) -> None:
-        """Go on after a pause that grows with every step that gets nowhere."""
-        seconds = min(_LONGEST_PAUSE, _AGAIN_SECONDS * 2 ** min(self.job.stalls, 10))
-        self.due_at = self._step._clock.now() + timedelta(seconds=seconds)
+    async def stalled(self) -> None:
+        """Go on after a pause that grows with every step that gets nowhere.
+
+        Raises:
+            Superseded: another has the job.
+            Unavailable: the store is away.
+        """
+        now, chunk = self._step.clock.now(), self.job.progress.chunk
+        self.due_at = now + timedelta(seconds=min(_LONGEST_PAUSE, _AGAIN_SECONDS * 2 ** min(self.job.stalls, 10)))
+        if chunk is not None:
+            # This step sends nothing more, so it is known better than when the chunk was begun.
+            chunk = replace(chunk, again_at=now + timedelta(seconds=LATE_SECONDS))
+            self.due_at = max(self.due_at, now + timedelta(seconds=LATE_SECONDS))
+            await self._commit(self.job, stalls=self.job.stalls, chunk=chunk)
+
+    async def _begun(self, chunk: Chunk, *, stalls: int = 0) -> Chunk:
+        """`chunk`, written down as begun, with a bound of when the last thing that this step sends has arrived."""
+        seconds = self._deadline.left() + LATE_SECONDS
+        begun = replace(chunk, again_at=self._step.clock.now() + timedelta(seconds=seconds))
+        await self._commit(self.job, stalls=stalls, chunk=begun)
+        return begun
+
+    async def _ended(self, chunk: Chunk) -> bool:
+        """Whether a chunk that was begun before is ended. If not, it is not time to look, or there is more to look at.
+
+        A moment that was waited for holds, whoever resumes the job.
+        """
+        began = self._step.clock.now()
+        if chunk.again_at is not None and chunk.again_at > began:
+            self.due_at = chunk.again_at
+            await self._commit(self.job, stalls=self.job.stalls - 1)
+            return False
+        try:
+            await self._carry_out(await self._begun(chunk, stalls=self.job.stalls), began, again=True)
+        except Unfinished as unfinished:
+            self.due_at = began
+            await self._commit(self.job, chunk=replace(chunk, intent=chunk.intent | unfinished.found, again_at=None))
+            return False
+        return True
+
+    async def _give_up(self) -> None:
+        """End a job that gets nowhere. Of what it had begun it can only say that it is not known."""
+        chunk, message = self.job.progress.chunk, _NOWHERE
+        if chunk is not None:
+            message += f" Of the {chunk.looked} items that it had begun last it is not known which are done."
+        if self.job.state is State.CANCELLED and chunk is not None:
+            if isinstance(self._work, Holding):
+                await self._work.let_go(self.job, chunk.intent)
+            chunk = None
+        elif self.job.state is State.PAUSED:
+            await self._step.store.steer(self.job.tenant, self.job.id, State.FAILED, since={State.PAUSED})
+        state = State.FAILED if self.job.state is State.RUNNING else self.job.state
+        await self._commit(replace(self.job, state=state), chunk=chunk, message=message)
 
     async def _is_time(self) -> bool:
         """Whether there is time for one more chunk, once it is due."""
-        wait = max(0.0, (self.due_at - self._step._clock.now()).total_seconds())
-        if wait + _KEPT_SECONDS > self._deadline.left():
+        wait = max(0.0, (self.due_at - self._step.clock.now()).total_seconds())
+        if wait + _KEPT_SECONDS > self._deadline.left() or self._slept + wait > _ASLEEP_SECONDS:
             return False
         if wait:
-            await self._step._sleep(wait)
+            self._slept += wait
+            await self._step.sleep(wait)
         return True
 
     async def _carry_out(self, chunk: Chunk, began: datetime, *, again: bool) -> None:
@@ -156,7 +218,7 @@ class _Run:
             done=was.done + moved.done,
             skipped=was.skipped + moved.skipped,
             failed=was.failed + moved.failed,
-            seconds=round(was.seconds + max(paced, (self._step._clock.now() - began).total_seconds()), 6),
+            seconds=round(was.seconds + max(paced, (self._step.clock.now() - began).total_seconds()), 6),
             cursor=chunk.cursor,
             chunk=None,
             result=moved.result,
@@ -169,13 +231,15 @@ class _Run:
         job = replace(self.job, state=state, spec=self.job.spec if found.spec is None else found.spec)
         await self._commit(job, result=found.result, message=found.failure)
 
-    async def _commit(self, job: Job, **progress: object) -> None:
+    async def _commit(self, job: Job, *, stalls: int = 0, **progress: object) -> None:
         changed = replace(
             job,
             progress=replace(self.job.progress, **progress),
             due_at=self.due_at,
-            changed_at=self._step._clock.now(),
-            stalls=0,
+            changed_at=self._step.clock.now(),
+            stalls=stalls,
         )
-        state = await self._step._store.commit(changed, self._lease)
-        self.job = replace(changed, state=state)
+        state = await self._step.store.commit(changed, self._lease)
+        # Whoever was steered meanwhile keeps its spec (`JobStore.commit`).
+        spec = changed.spec if state is changed.state else self.job.spec
+        self.job = replace(changed, state=state, spec=spec)

@@ -47,6 +47,7 @@ class _Intent(msgspec.Struct, frozen=True, kw_only=True):
     letters: list[UUID]
     at: datetime
     ends: dict[int, int] = msgspec.field(default_factory=dict)
+    there: set[UUID] = msgspec.field(default_factory=set)  # as far as the log was looked through
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -137,7 +138,7 @@ class Redrive(_Letters):
         events = {name: event for name, event in events.items() if name not in gone}
         if not job.is_dry:
             await self._letters.reopen(scope, [*unreadable, *map(UUID, gone)], job=job.id)
-            await self._again.append(job.id, events, meant.ends, again=again)
+            await self._again.append(job.id, events, intent, again=again)
         result = _sampled(job.progress.result, map(UUID, events))
         if unreadable:
             result["failed_letters"] = [*result.get("failed_letters", ()), *map(str, unreadable)][:SHOWN]
@@ -148,6 +149,14 @@ class Redrive(_Letters):
             failed=len(unreadable),
             moved=0 if job.is_dry else len(events),
         )
+
+    async def let_go(self, job: Job, intent: dict[str, Any]) -> None:
+        meant = read(intent, _Intent)
+        unsent = [letter for letter in meant.letters if letter not in meant.there]
+        # Not by the whole of what was asked: of that nothing may be left.
+        scope = Scope(job.tenant, orphans=bool(job.spec.get("orphans")))
+        if not job.is_dry:
+            await self._letters.reopen(scope, unsent, job=job.id)
 
 
 def _events(job: Job, letters: Sequence[StoredLetter], at: datetime) -> tuple[dict[str, Event], list[UUID]]:

@@ -112,7 +112,7 @@ class Replay:
             pass
         elif spec.mode == "force":
             events = {name: each.event for name, each in named.items()}
-            await self._again.append(job.id, events, begun.ends, again=again)
+            await self._again.append(job.id, events, intent, again=again)
         else:
             failed = [*lost, *await self._stored(named)]
         done = [name for name in named if name not in failed]

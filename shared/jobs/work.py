@@ -1,6 +1,6 @@
 """What a kind of job is to the engine: a plan, and chunks."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -40,6 +40,14 @@ class Moved(msgspec.Struct, frozen=True):
     moved: int = 0
 
 
+class Unfinished(Exception):
+    """Finding out what is done takes longer than there is time for: `found` is added to the intent, to go on from."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        super().__init__()
+        self.found = found
+
+
 class Work(Protocol):
     """One kind of job."""
 
@@ -63,6 +71,21 @@ class Work(Protocol):
         """Do what `intent` says, which may have been begun before where `again` is set, and leave it done once.
 
         Raises:
-            Unavailable: a part is away, or did not say whether it is done. To be called `again`, a moment later.
+            Unavailable: a part is away, or did not say whether it is done. To be called `again`, when what was sent has
+                had its time to arrive.
+            Unfinished: finding out takes longer. Nothing was sent; to be called `again` with what it holds besides.
+        """
+        ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """Work whose items are held by what is begun."""
+
+    async def let_go(self, job: Job, intent: dict[str, Any]) -> None:
+        """Give up those items of `intent` that are not known to be done: nobody will end it. Repeatable.
+
+        Raises:
+            Unavailable: a part is away.
         """
         ...

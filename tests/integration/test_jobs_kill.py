@@ -99,9 +99,16 @@ class Parts:
         return sorted((row["id"], f"{row['partition']}:{row['offset']}") for row in rows)
 
     async def _let_the_lease_run_out(self, job: UUID) -> None:
-        # A minute passes: nobody waits for it here.
+        # Two minutes pass, in which what was sent arrives: nobody waits for them here, where no replica lags.
         direct = await asyncpg.connect(self.database.direct, timeout=5)
-        await direct.execute("UPDATE jobs SET lease_until = clock_timestamp() WHERE id = $1", job)
+        await direct.execute(
+            """
+            UPDATE jobs SET lease_until = clock_timestamp(),
+                            progress = jsonb_set(progress::jsonb, '{chunk,again_at}', to_jsonb(clock_timestamp()))::json
+            WHERE id = $1
+            """,
+            job,
+        )
         await direct.close()
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from msgspec.structs import replace
@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from shared.adapters.memory.jobs import MemoryWake
 from shared.deadletters.model import NewLetter, Scope
 from shared.deadletters.model import State as Settled
-from shared.events.envelope import encode
-from shared.jobs.engine import LEASE_SECONDS, Stepped
+from shared.events.envelope import decode, encode
+from shared.jobs.engine import LATE_SECONDS, LEASE_SECONDS, Stepped
 from shared.jobs.model import Job, Kind, Progress, State
 from shared.jobs.sweep import Sweep
 from shared.jobs.work import Finished, Moved, Plan, Wait
 from shared.kit.deadline import Deadline
 from shared.kit.errors import Unavailable
 from tests.fixtures.events import MOMENT, an_event
-from tests.fixtures.jobs import Bench, a_job
+from tests.fixtures.jobs import Bench, Fuse, Killed, a_job
 from tests.fixtures.letters import a_change, a_letter
 
 
@@ -179,7 +179,7 @@ async def test_while_the_log_is_away_a_job_waits_longer_and_longer_and_then_goes
     id_ = await bench.begin(Kind.REDRIVE)
     bench.log.away = True
     for _ in range(12):
-        assert (await bench.once(id_)).state is State.RUNNING
+        assert (await bench.due(id_)).state is State.RUNNING
     pauses = [after for _, after in bench.wake.woken]
     assert pauses == sorted(pauses)
     assert (pauses[0] < pauses[-1], pauses[-1]) == (True, 300.0)
@@ -200,6 +200,150 @@ async def test_an_answer_that_was_lost_does_not_bring_an_event_twice(bench: Benc
     await bench.once(id_)
     bench.log._append = append  # type: ignore[method-assign]
     assert (await bench.run(id_)).progress.done == len(bench.names()) == 3
+
+
+async def begun_and_silent(bench: Bench, number: int = 3, rate: int = 1000) -> UUID:
+    """A redrive whose appends nobody hears of again. The log has none of them yet."""
+    await bury(bench, number)
+    id_ = await bench.begin(Kind.REDRIVE, rate=rate)
+    bench.log._append = silent  # type: ignore[method-assign]
+    await bench.once(id_)
+    del bench.log._append
+    return id_
+
+
+def silent(event: Any) -> Any:
+    raise Unavailable("Nobody heard of it.")
+
+
+def arrive(bench: Bench, job: UUID, places: slice = slice(None)) -> None:
+    """What was sent for `job` comes into the log late."""
+    chunk = bench.jobs.jobs[job].progress.chunk
+    assert chunk is not None
+    for letter in chunk.intent["letters"][places]:
+        event = decode(bench.letters.letters[UUID(letter)].value)
+        bench.log._append(replace(event, job=f"{job}:{letter}"))
+
+
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["left alone", "paused and resumed"])
+async def test_what_arrives_late_is_there_before_anybody_looks(bench: Bench, is_resumed: bool) -> None:
+    id_ = await begun_and_silent(bench)
+    sent_at = bench.clock.moment
+    if is_resumed:
+        await bench.jobs.steer("tests", id_, State.PAUSED, since={State.RUNNING})
+        await bench.jobs.steer("tests", id_, State.QUEUED, since={State.PAUSED})
+    bench.clock.moment = sent_at + timedelta(seconds=LATE_SECONDS - 1)
+    await bench.once(id_)
+    assert bench.names() == [], "it is not the time to look, let alone to append"
+    arrive(bench, id_)
+    job = await bench.run(id_)
+    assert (job.state, job.progress.done, len(bench.names())) == (State.DONE, 3, 3)
+    assert bench.clock.moment >= sent_at + timedelta(seconds=LATE_SECONDS)
+
+
+async def test_what_a_killed_step_may_have_sent_in_its_last_moment_arrives_before_anybody_looks(bench: Bench) -> None:
+    await bury(bench, 3)
+    id_ = await bench.begin(Kind.REDRIVE)
+    with pytest.raises(Killed):
+        await bench.step(Fuse(15))(id_, Deadline(58))
+    chunk, began = bench.jobs.jobs[id_].progress.chunk, bench.clock.moment
+    assert chunk is not None
+    assert chunk.again_at is not None
+    assert (chunk.again_at - began).total_seconds() > 57 + LATE_SECONDS
+    bench.clock.moment += timedelta(seconds=LEASE_SECONDS)
+    assert (await bench.once(id_)).chunks == 0
+    arrive(bench, id_)
+    assert ((await bench.run(id_)).progress.done, len(bench.names())) == (3, 3)
+
+
+async def test_waiting_for_what_is_late_is_no_stall(bench: Bench) -> None:
+    id_ = await begun_and_silent(bench)
+    before = bench.jobs.jobs[id_]
+    for _ in range(60):
+        await bench.once(id_)
+    after = bench.jobs.jobs[id_]
+    assert (after.state, after.stalls) == (before.state, before.stalls) == (State.RUNNING, 0)
+
+
+async def test_where_the_log_has_given_up_what_was_appended_then_the_rest_is_looked_through(bench: Bench) -> None:
+    id_ = await begun_and_silent(bench)
+    await bench.log.append([an_event("another's", partition_key=str(number)) for number in range(30)])
+    bench.reader.first = await bench.reader.ends()
+    arrive(bench, id_, slice(1))
+    job = await bench.run(id_)
+    mine = [record for record in bench.log.records() if record.event.job is not None]
+    assert (job.state, job.progress.done, len(mine)) == (State.DONE, 3, 3)
+
+
+async def test_what_cannot_be_looked_through_at_once_is_looked_through_piece_by_piece(bench: Bench) -> None:
+    bench.look_seconds = 0.0
+    id_ = await begun_and_silent(bench)
+    arrive(bench, id_, slice(1))
+    await bench.log.append([an_event("another's", partition_key="one") for _ in range(3500)])
+    arrive(bench, id_, slice(1, 2))
+    bench.clock.moment += timedelta(seconds=LATE_SECONDS)
+    places = []
+    for _ in range(10):
+        chunk = bench.jobs.jobs[id_].progress.chunk
+        if chunk is None:
+            break
+        places.append(sum(chunk.intent["ends"].values()))
+        await bench.due(id_)
+    assert len(places) > 3
+    assert places == sorted(set(places)), "each step goes on where the last one was"
+    mine = [record for record in bench.log.records() if record.event.job is not None]
+    assert (bench.jobs.jobs[id_].progress.done, len(mine)) == (3, 3)
+
+
+async def nowhere(bench: Bench, job: UUID) -> Job:
+    """Steps that all find the log silent, until nobody is woken any more."""
+    bench.log._append = silent  # type: ignore[method-assign]
+    for _ in range(120):
+        bench.wake.woken.clear()
+        await bench.due(job)
+        if not bench.wake.woken:
+            break
+    del bench.log._append
+    return bench.jobs.jobs[job]
+
+
+async def test_a_cancelled_job_that_gets_nowhere_lets_go_of_its_letters_and_is_woken_no_more(bench: Bench) -> None:
+    id_ = await begun_and_silent(bench)
+    await bench.jobs.steer("tests", id_, State.CANCELLED, since={State.RUNNING})
+    job = await nowhere(bench, id_)
+    assert (job.state, job.progress.chunk, bench.wake.woken) == (State.CANCELLED, None, [])
+    assert "Of the 3 items that it had begun last it is not known which are done." in (job.progress.message or "")
+    assert {each.state for each in bench.letters.letters.values()} == {Settled.DEAD}
+    bench.clock.moment += timedelta(days=1)
+    assert await bench.jobs.overdue(seconds=0, limit=10) == []
+
+
+async def test_a_job_that_fails_with_something_begun_says_so_and_ends_it_when_it_is_resumed(bench: Bench) -> None:
+    id_ = await begun_and_silent(bench)
+    arrive(bench, id_, slice(1))
+    job = await nowhere(bench, id_)
+    assert job.state is State.FAILED
+    assert "Of the 3 items that it had begun last it is not known which are done." in (job.progress.message or "")
+    assert {each.state for each in bench.letters.letters.values()} == {Settled.REDRIVEN}
+    await bench.jobs.steer("tests", id_, State.QUEUED, since={State.FAILED})
+    assert ((await bench.run(id_)).progress.done, len(bench.names())) == (3, 3)
+
+
+async def test_a_paused_job_that_cannot_end_what_it_had_begun_fails(bench: Bench) -> None:
+    id_ = await begun_and_silent(bench)
+    await bench.jobs.steer("tests", id_, State.PAUSED, since={State.RUNNING})
+    job = await nowhere(bench, id_)
+    assert (job.state, job.progress.chunk is None) == (State.FAILED, False)
+    assert await bench.jobs.overdue(seconds=0, limit=10) == []
+
+
+async def test_a_slow_job_does_not_sleep_through_its_step(bench: Bench) -> None:
+    await bury(bench, 10)
+    id_ = await bench.begin(Kind.REDRIVE, rate=1)
+    before = bench.clock.moment
+    assert (await bench.once(id_)).chunks == 4
+    assert (bench.clock.moment - before).total_seconds() == 3.0
+    assert bench.wake.woken == [(id_, 1.0)]
 
 
 async def test_a_job_that_gets_nowhere_fails_and_can_be_resumed(bench: Bench) -> None:
@@ -237,6 +381,26 @@ async def test_work_that_has_to_wait_is_woken_then_and_says_what_for(bench: Benc
     await step(id_, Deadline(60))
     ended = bench.jobs.jobs[id_]
     assert (ended.state, ended.spec, ended.progress.result) == (State.DONE, {}, {"end": True})
+
+
+async def test_a_job_that_is_paused_in_its_last_moment_keeps_what_it_still_needs(bench: Bench) -> None:
+    id_ = await bench.begin(Kind.ERASURE, subject="s")
+    work, commit = _Waiting(), bench.jobs.commit
+    await bench.step(works={Kind.ERASURE: work})(id_, Deadline(60))
+
+    async def steered(job: Job, lease: UUID) -> State:
+        await bench.jobs.steer("tests", id_, State.PAUSED, since={State.RUNNING})
+        return await commit(job, lease)
+
+    bench.jobs.commit = steered  # type: ignore[method-assign]
+    bench.clock.moment += timedelta(seconds=40)
+    await bench.step(works={Kind.ERASURE: work})(id_, Deadline(60))
+    bench.jobs.commit = commit  # type: ignore[method-assign]
+    paused = bench.jobs.jobs[id_]
+    assert (paused.state, paused.spec) == (State.PAUSED, {"subject": "s"})
+    await bench.jobs.steer("tests", id_, State.QUEUED, since={State.PAUSED})
+    await bench.step(works={Kind.ERASURE: work})(id_, Deadline(60))
+    assert (bench.jobs.jobs[id_].state, bench.jobs.jobs[id_].spec) == (State.DONE, {})
 
 
 class _Broken(_Waiting):
