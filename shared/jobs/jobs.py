@@ -1,6 +1,7 @@
 """Beginning jobs, looking at them, and stopping them."""
 
 import logging
+from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -9,9 +10,13 @@ from shared.jobs.model import Job, Kind, State
 from shared.jobs.ports import JobStore, Wake
 from shared.kit.clock import Clock
 from shared.kit.errors import Conflict, NotFound, Unavailable
-from shared.kit.ids import Ascending
+from shared.kit.ids import Ascending, uuid8
 
 _LOG = logging.getLogger(__name__)
+
+_TAIL = 2**62 - 1  # of an id's bits: they are the key's own, and the rest is the time's
+_KEPT = timedelta(hours=24)  # as answers are
+_LOOKED = 50  # jobs, the newest: a request without an answer is sent again soon
 
 type Action = Literal["pause", "resume", "cancel"]
 
@@ -40,15 +45,25 @@ class Jobs:
         self._clock = clock
         self._ids = Ascending()
 
-    async def begin(self, principal: Principal, kind: Kind, spec: dict[str, Any]) -> Job:
+    async def begin(self, principal: Principal, kind: Kind, spec: dict[str, Any], *, key: str | None = None) -> Job:
         """A new job. It is durable when this returns, and begins in a moment.
 
+        With a `key` of the sender's own it is the job that the same was asked for under that key a moment ago, if there
+        is one: whoever got no answer asks again.
+
         Raises:
-            Unavailable: the store is away.
+            Unavailable: the store is away. There may be a job all the same.
         """
         now = self._clock.now()
+        id_ = self._ids.following(now)
+        if key is not None:
+            id_ = UUID(int=id_.int & ~_TAIL | uuid8(principal.tenant, kind, key).int & _TAIL)
+            for job in await self._store.page(principal.tenant, before=None, limit=_LOOKED):
+                if (job.id.int & _TAIL, job.spec) == (id_.int & _TAIL, spec) and now - job.created_at < _KEPT:
+                    await self._woken(job)
+                    return job
         job = Job(
-            id=self._ids.following(now),
+            id=id_,
             tenant=principal.tenant,
             kind=kind,
             state=State.QUEUED,

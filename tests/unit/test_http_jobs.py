@@ -12,6 +12,7 @@ from shared.access.development_key import DevelopmentKey
 from shared.access.model import Principal
 from shared.jobs.letters import LettersSpec
 from shared.jobs.model import Job, Progress, State, read
+from shared.kit.errors import Unavailable
 from tests.fixtures.doors import KEY, ManageDoor
 from tests.fixtures.events import MOMENT
 from tests.fixtures.jobs import a_job
@@ -119,6 +120,25 @@ async def test_one_idempotency_key_begins_one_job(door: ManageDoor) -> None:
     assert len(door.jobs.jobs) == 1
     other = await send(door, "POST", DISCARD, json={"filter": {}}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_used")
+
+
+async def test_a_job_of_which_the_store_said_nothing_is_not_begun_twice(door: ManageDoor) -> None:
+    headers, create = {"idempotency-key": "mine"}, door.jobs.create
+
+    async def silent(job: Job) -> None:
+        await create(job)
+        raise Unavailable("It is there, and nobody heard of it.")
+
+    door.jobs.create = silent  # type: ignore[method-assign]
+    first = await send(door, "POST", REDRIVE, json={"filter": {}}, headers=headers)
+    door.jobs.create = create  # type: ignore[method-assign]
+    second = await send(door, "POST", REDRIVE, json={"filter": {}}, headers=headers)
+    assert (first.status_code, second.status_code) == (503, 202)
+    assert [str(each) for each in door.jobs.jobs] == [second.json()["id"]]
+    assert door.wake.woken == [(UUID(second.json()["id"]), 0)]
+    other = await send(door, "POST", REDRIVE, json={"filter": {}}, headers={"idempotency-key": "another"})
+    assert other.json()["id"] != second.json()["id"]
+    assert len(door.jobs.jobs) == 2
 
 
 async def test_a_job_that_nobody_can_be_told_of_is_begun_all_the_same(door: ManageDoor) -> None:

@@ -80,12 +80,14 @@ def _beginning(parts: Parts, path: str, kind: Kind, reading: Reading) -> Callabl
 
     async def begin(request: Request) -> Response:
         principal, body = await principal_of(parts.access, request), await request.body()
+        identity = identity_of(request, body)
+        key = None if identity is None else identity.key
 
         async def work() -> Response:
-            job = await parts.jobs.begin(principal, kind, reading(principal, body))
+            job = await parts.jobs.begin(principal, kind, reading(principal, body), key=key)
             return json_response(_begun(job), HTTPStatus.ACCEPTED, {"location": f"{up}jobs/{job.id}"})
 
-        return await once(parts.answers, principal.tenant, identity_of(request, body), trace_of(request), work)
+        return await once(parts.answers, principal.tenant, identity, trace_of(request), work)
 
     return begin
 
