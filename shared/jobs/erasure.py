@@ -2,7 +2,8 @@
 
 What was received until the job was made is meant. From the first chunk on redrives and replays pass it over. Then the
 spool, what is on its way (waited for until it is stored), rows, cached answers and dead letters; and all of it once
-more, until a whole round finds nothing. Kafka's own copies cannot be removed: the proof says until when they last.
+more, until a whole round finds nothing. At last older jobs that name the subject lose the name. Kafka's own copies
+cannot be removed: the proof says until when they last.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ _WAITS = "For what is on its way."
 
 
 class Stage(StrEnum):
-    """What is done, in this order; after `EXPIRE` comes the next round, from `SPOOL` on, and `PROOF` after the last."""
+    """What is done, in this order; after `EXPIRE` comes the next round, from `SPOOL` on; after the last the rest."""
 
     NOTE = "note"
     SPOOL = "spool"
@@ -49,6 +50,7 @@ class Stage(StrEnum):
     ROWS = "rows"
     LETTERS = "letters"
     EXPIRE = "expire"
+    UNNAME = "unname"
     PROOF = "proof"
 
 
@@ -123,6 +125,9 @@ class Erasure:
             if rest > 0:
                 return Wait(rest, job.progress.message or _WAITS, plain(cursor))
             cursor = replace(cursor, not_before=None)
+        return await self._look(job, subject, cursor, limit)
+
+    async def _look(self, job: Job, subject: str, cursor: _Cursor, limit: int) -> Chunk | Wait | Finished:
         match cursor.stage:
             case Stage.NOTE:
                 return _chunk(_Intent(note=True), replace(cursor, stage=Stage.SPOOL))
@@ -140,8 +145,10 @@ class Erasure:
             case Stage.EXPIRE:
                 following = replace(cursor, stage=Stage.SPOOL, round=cursor.round + 1, object="")
                 return self._wait(_ANSWERS_SECONDS, "For cached answers to end.", following)
+            case Stage.UNNAME:
+                return _chunk(_Intent(unname=True), replace(cursor, stage=Stage.PROOF))
             case Stage.PROOF:
-                return Finished(self._proof(job, subject), spec={"subject_hash": self._digest(job, subject)})
+                return await self._proved(job, subject, cursor)
 
     def _wait(self, seconds: float, message: str, cursor: _Cursor) -> Wait:
         until = self._clock.now() + timedelta(seconds=seconds)
@@ -152,7 +159,7 @@ class Erasure:
         if meant.note:
             await self._erasures.note(job.tenant, subject, job.created_at, job.id)
         if meant.unname:
-            await places.remains.unname(job.tenant, subject, but=job.id)
+            await places.remains.unname(job.tenant, subject, self._digest(job, subject), before=job.id)
         for name in meant.objects:
             await self._rewrite(job, subject, name)
         if meant.rows:
@@ -177,7 +184,7 @@ class Erasure:
             following = replace(cursor, object=names[-1], found=cursor.found + sum(found.values()))
             return _chunk(_Intent(objects=found), following, looked=len(names))
         if cursor.round > 1 and not cursor.found:
-            return _chunk(_Intent(unname=True), replace(cursor, stage=Stage.PROOF))
+            return _chunk(_Intent(), replace(cursor, stage=Stage.UNNAME, since=self._clock.now()))
         if cursor.round > _MOST_ROUNDS:
             return Finished(job.progress.result, failure="The subject's events came back in every round. Resume it.")
         return _chunk(_Intent(), replace(cursor, stage=Stage.FLIGHT, found=0))
@@ -214,7 +221,7 @@ class Erasure:
         if not behind:
             return _chunk(_Intent(), replace(cursor, watched=cursor.watched + 1, ends=None))
         message = f"For {behind} records of {watched.topic.name} that are not stored yet."
-        if cursor.since is not None and self._clock.now() > cursor.since + _PATIENCE:
+        if self._is_late(cursor):
             return Finished(job.progress.result, failure=f"{message} Resume it once they are.")
         return Wait(_POLL_SECONDS, message, plain(cursor))
 
@@ -229,6 +236,22 @@ class Erasure:
         stage = Stage.LETTERS if letters else Stage.EXPIRE
         following = replace(cursor, stage=stage, found=cursor.found + len(letters))
         return _chunk(_Intent(letters=letters), following, looked=len(letters))
+
+    async def _proved(self, job: Job, subject: str, cursor: _Cursor) -> Wait | Finished:
+        """The proof, once no older job names the subject: one at work is waited for, and loses the name when it ends.
+
+        A younger one is not: who names the subject after the erasure was asked for means what came later.
+        """
+        naming = await self._places.remains.naming(job.tenant, subject, before=job.id)
+        if not naming:
+            return Finished(self._proof(job, subject), spec={"subject_hash": self._digest(job, subject)})
+        message = f"For {naming} older jobs that name the subject, and are at work."
+        if self._is_late(cursor):
+            return Finished(job.progress.result, failure=f"{message} Resume it once they are over.")
+        return Wait(_POLL_SECONDS, message, plain(replace(cursor, stage=Stage.UNNAME)))
+
+    def _is_late(self, cursor: _Cursor) -> bool:
+        return cursor.since is not None and self._clock.now() > cursor.since + _PATIENCE
 
     def _digest(self, job: Job, subject: str) -> str:
         return self._erasures.digest(job.tenant, subject)

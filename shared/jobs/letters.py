@@ -30,12 +30,19 @@ _TICK = timedelta(microseconds=1)  # a filter's end is not in it; the moment of 
 _BLINDLY = 20  # letters at once whose sizes are not known: each may be 1 MB
 
 
+_UNSAID = LetterFilter(topic="")  # `{}` is every letter, but only where somebody said so
+
+
 class LettersSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Which letters: those named, else those that the filter fits. `orphans`: also those that are no tenant's."""
 
     ids: list[UUID] | None = None
-    filter: LetterFilter = LetterFilter()
+    filter: LetterFilter = _UNSAID
     orphans: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ids is None and self.filter == _UNSAID:
+            raise ValueError("neither ids nor a filter")
 
 
 class _Cursor(msgspec.Struct, frozen=True):

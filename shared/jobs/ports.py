@@ -213,8 +213,16 @@ class Remains(Protocol):
         """Remove at most 1,000 letters with their edits. Repeatable."""
         ...
 
-    async def unname(self, tenant: str, subject: str, *, but: UUID) -> None:
-        """Take the subject out of what was asked of jobs that are over. The job `but` stays as it is. Repeatable."""
+    async def unname(self, tenant: str, subject: str, digest: str, *, before: UUID) -> None:
+        """Put `digest` for the subject in what was asked of jobs older than `before` that are not at work. Repeatable.
+
+        All else that was asked stays, so nothing comes to mean more than it did. What could be resumed is cancelled:
+        nobody can do any more what it was asked.
+        """
+        ...
+
+    async def naming(self, tenant: str, subject: str, *, before: UUID) -> int:
+        """How many jobs older than `before` name the subject."""
         ...
 
 

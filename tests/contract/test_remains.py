@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -166,20 +167,30 @@ async def test_letters_of_the_subject_are_found_and_removed_with_their_edits(sto
     assert len(await storage.letters.some(Scope(f"{tenant}-other"), [ids["foreign"]])) == 1
 
 
-async def test_jobs_that_are_over_do_not_name_the_subject_any_more(storage: Storage, tenant: str) -> None:
-    named = [{"subject": "gone"}, {"filter": {"subject": "gone"}}]
-    over = [a_job(tenant=tenant, state=State.DONE, spec=spec) for spec in named]
+async def test_older_jobs_that_are_not_at_work_do_not_name_the_subject_any_more(storage: Storage, tenant: str) -> None:
+    named: list[dict[str, Any]] = [{"subject": "gone"}, {"filter": {"subject": "gone"}}]
+    rest: dict[str, Any] = {"rate": 7, "dry_run": True}
+    states = [State.DONE, State.CANCELLED, State.FAILED, State.PAUSED]
+    over = [a_job(tenant=tenant, state=state, spec=spec | rest) for state in states for spec in named]
+    foreign = a_job(tenant=f"{tenant}-other", state=State.DONE, spec={"subject": "gone"})
     others = [
         a_job(tenant=tenant, state=State.DONE, spec={"filter": {"subject": "other"}}),
         a_job(tenant=tenant, state=State.RUNNING, spec={"subject": "gone"}),
+        a_job(tenant=tenant, state=State.QUEUED, spec={"filter": {"subject": "gone"}}),
         a_job(Kind.ERASURE, tenant=tenant, state=State.DONE, spec={"subject": "gone"}),
-        a_job(tenant=f"{tenant}-other", state=State.DONE, spec={"subject": "gone"}),
+        a_job(tenant=tenant, state=State.FAILED, spec={"subject": "gone"}),
     ]
+    others.insert(0, foreign)
     for job in [*over, *others]:
         await storage.jobs.create(job)
-    await storage.remains.unname(tenant, "gone", but=others[2].id)
-    specs = [kept.spec for job in over if (kept := await storage.jobs.get(tenant, job.id)) is not None]
-    assert specs == [{}, {}]
+    (erasure,) = [job for job in others if job.kind is Kind.ERASURE]
+    assert await storage.remains.naming(tenant, "gone", before=erasure.id) == len(over) + 2
+    for _ in range(2):
+        await storage.remains.unname(tenant, "gone", "hash", before=erasure.id)
+        assert await storage.remains.naming(tenant, "gone", before=erasure.id) == 2
+    kept = [found for job in over if (found := await storage.jobs.get(tenant, job.id)) is not None]
+    assert [job.spec for job in kept] == [{"subject": "hash"} | rest, {"filter": {"subject": "hash"}} | rest] * 4
+    assert [job.state for job in kept] == [State.DONE] * 2 + [State.CANCELLED] * 6
     for job in others:
         assert await storage.jobs.get(job.tenant, job.id) == job
 

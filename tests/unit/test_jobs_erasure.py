@@ -7,12 +7,16 @@ from uuid import uuid4
 
 import pytest
 
+from shared.access.model import Principal
 from shared.deadletters.model import NewLetter, Scope
+from shared.deadletters.model import State as LetterState
 from shared.events.envelope import encode
 from shared.events.model import LogRecord, Position
 from shared.events.objects import object_name
 from shared.events.ports import EventFilter
 from shared.events.query import cache_key
+from shared.jobs.engine import WAKEABLE
+from shared.jobs.jobs import Jobs, NotNow
 from shared.jobs.model import Job, Kind, State
 from tests.fixtures.events import MOMENT, an_event
 from tests.fixtures.jobs import Bench, Fuse, a_job
@@ -174,7 +178,58 @@ async def test_what_was_asked_of_jobs_that_are_over_names_the_subject_no_more(be
     for job in (over, other, foreign):
         await bench.jobs.create(job)
     await erase(bench)
-    assert [bench.jobs.jobs[job.id].spec for job in (over, other, foreign)] == [{}, other.spec, foreign.spec]
+    nameless = {"filter": {"subject": bench.erasures.digest("tests", GONE)}}
+    assert [bench.jobs.jobs[job.id].spec for job in (over, other, foreign)] == [nameless, other.spec, foreign.spec]
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.PAUSED])
+async def test_what_named_the_subject_never_comes_to_mean_more(bench: Bench, state: State) -> None:
+    await bench.letters.bury([NewLetter(letter=a_letter(value=encode(an_event())))])
+    stopped = a_job(Kind.DISCARD, state=state, spec={"filter": {"subject": GONE}, "dry_run": True, "rate": 1})
+    await bench.jobs.create(stopped)
+    await erase(bench)
+    kept = bench.jobs.jobs[stopped.id]
+    assert (kept.state, kept.is_dry, kept.rate, GONE in str(kept)) == (State.CANCELLED, True, 1, False)
+    with pytest.raises(NotNow):
+        await Jobs(bench.jobs, bench.wake, bench.clock).steer(Principal("somebody", "tests"), stopped.id, "resume")
+    # Even where somebody makes it go on by hand.
+    await bench.jobs.steer("tests", stopped.id, State.QUEUED, since=[State.CANCELLED])
+    assert (await bench.run(stopped.id)).progress.looked == 0
+    assert {each.state for each in bench.letters.letters.values()} == {LetterState.DEAD}
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING])
+async def test_a_job_at_work_that_names_the_subject_is_waited_for(bench: Bench, state: State) -> None:
+    older = a_job(Kind.REPLAY, state=state, spec={"filter": {"subject": GONE}})
+    await bench.jobs.create(older)
+    id_ = await bench.begin(Kind.ERASURE, subject=GONE)
+    younger = a_job(Kind.REPLAY, state=state, spec={"filter": {"subject": GONE}})
+    await bench.jobs.create(younger)
+    waiting = await bench.run(id_)
+    assert (waiting.state, "1 older jobs" in str(waiting.progress.message)) == (State.RUNNING, True)
+    await bench.jobs.steer("tests", older.id, State.CANCELLED, since=[state])
+    assert (await bench.run(id_)).state is State.DONE
+    assert GONE not in str(bench.jobs.jobs[older.id])
+    assert bench.jobs.jobs[younger.id] == younger
+
+
+async def test_a_job_at_work_that_never_ends_fails_the_erasure_which_can_be_resumed(bench: Bench) -> None:
+    await bench.jobs.create(a_job(Kind.REPLAY, state=State.RUNNING, spec={"filter": {"subject": GONE}}))
+    id_ = await bench.begin(Kind.ERASURE, subject=GONE)
+    while bench.jobs.jobs[id_].state in WAKEABLE:
+        await bench.once(id_)
+        bench.clock.moment += timedelta(hours=2)
+    failed = bench.jobs.jobs[id_]
+    assert (failed.state, failed.spec) == (State.FAILED, {"subject": GONE})
+
+
+@pytest.mark.parametrize("kind", [Kind.REDRIVE, Kind.DISCARD])
+async def test_what_was_asked_without_ids_and_filter_is_no_letter_at_all(bench: Bench, kind: Kind) -> None:
+    await bench.letters.bury([NewLetter(letter=a_letter(value=encode(an_event())))])
+    job = a_job(kind, spec={})
+    await bench.jobs.create(job)
+    await bench.once(job.id)
+    assert {each.state for each in bench.letters.letters.values()} == {LetterState.DEAD}
 
 
 async def test_from_then_on_a_replay_does_not_bring_the_subject_back(bench: Bench) -> None:

@@ -13,12 +13,11 @@ from shared.adapters.memory.jobs import MemoryJobStore
 from shared.deadletters.model import LetterFilter, Scope
 from shared.events.ports import EventFilter, Keyset
 from shared.events.query import cache_key
-from shared.jobs.model import State
+from shared.jobs.model import Job, State
 from shared.jobs.ports import Found, RowName
 
 _LOOKED = 5000
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-_OVER = (State.CANCELLED, State.DONE, State.FAILED)
 
 
 class MemoryRemains:
@@ -64,11 +63,23 @@ class MemoryRemains:
             if await self._letters.get(Scope(tenant), letter) is not None:
                 del self._letters.letters[letter]
 
-    async def unname(self, tenant: str, subject: str, *, but: UUID) -> None:
-        for id_, job in self._jobs.jobs.items():
-            named = subject in (job.spec.get("subject"), job.spec.get("filter", {}).get("subject"))
-            if job.tenant == tenant and named and id_ != but and job.state in _OVER:
-                self._jobs.jobs[id_] = replace(job, spec={})
+    async def unname(self, tenant: str, subject: str, digest: str, *, before: UUID) -> None:
+        for job in self._naming(tenant, subject, before):
+            if job.state in (State.QUEUED, State.RUNNING):
+                continue
+            state = State.DONE if job.state is State.DONE else State.CANCELLED
+            if job.spec.get("subject") == subject:
+                spec = job.spec | {"subject": digest}
+            else:
+                spec = job.spec | {"filter": job.spec["filter"] | {"subject": digest}}
+            self._jobs.jobs[job.id] = replace(job, state=state, spec=spec)
+
+    async def naming(self, tenant: str, subject: str, *, before: UUID) -> int:
+        return len(self._naming(tenant, subject, before))
+
+    def _naming(self, tenant: str, subject: str, before: UUID) -> list[Job]:
+        older = [job for job in self._jobs.jobs.values() if job.tenant == tenant and job.id < before]
+        return [job for job in older if subject in (job.spec.get("subject"), job.spec.get("filter", {}).get("subject"))]
 
 
 class MemoryTraces:

@@ -54,9 +54,17 @@ ORDER BY dead_at, id LIMIT $5
 """
 _REMOVE_LETTERS = "DELETE FROM dead_letters WHERE tenant = $1 AND id = ANY (($2::text[])::uuid[])"
 _UNNAME = """
-UPDATE jobs SET spec = '{}'
-WHERE tenant = $1 AND id <> $3 AND state IN ('cancelled', 'done', 'failed')
+UPDATE jobs SET state = CASE WHEN state IN ('failed', 'paused') THEN 'cancelled' ELSE state END,
+                changed_at = CASE WHEN state IN ('failed', 'paused') THEN clock_timestamp() ELSE changed_at END,
+                spec = jsonb_set(spec::jsonb,
+                                 CASE WHEN spec->>'subject' = $2 THEN '{subject}' ELSE '{filter,subject}' END::text[],
+                                 to_jsonb($4::text))::json
+WHERE tenant = $1 AND id < $3 AND state IN ('cancelled', 'done', 'failed', 'paused')
   AND (spec->>'subject' = $2 OR spec->'filter'->>'subject' = $2)
+"""
+_NAMING = """
+SELECT count(*) AS jobs FROM jobs
+WHERE tenant = $1 AND id < $3 AND (spec->>'subject' = $2 OR spec->'filter'->>'subject' = $2)
 """
 _FIRST = Keyset(datetime(1, 1, 2, tzinfo=UTC), str(UUID(int=0)))
 
@@ -96,8 +104,12 @@ class PostgresRemains:
     async def remove_letters(self, tenant: str, letters: Sequence[UUID]) -> None:
         await self._asked(_REMOVE_LETTERS, tenant, [str(each) for each in letters])
 
-    async def unname(self, tenant: str, subject: str, *, but: UUID) -> None:
-        await self._asked(_UNNAME, tenant, subject, but)
+    async def unname(self, tenant: str, subject: str, digest: str, *, before: UUID) -> None:
+        await self._asked(_UNNAME, tenant, subject, before, digest)
+
+    async def naming(self, tenant: str, subject: str, *, before: UUID) -> int:
+        (row,) = await self._asked(_NAMING, tenant, subject, before)
+        return int(row.jobs)
 
     async def _asked(self, sql: str, *values: object) -> list[Row[Any]]:
         async def work(connection: AsyncConnection) -> list[Row[Any]]:
