@@ -7,6 +7,7 @@ from shared.adapters.kafka.reading import KafkaConsumers, KafkaLogReader
 from shared.adapters.postgres.deadletters import PostgresDeadLetterStore
 from shared.adapters.postgres.engine import Reader, Writer
 from shared.adapters.postgres.erasures import PostgresErasures
+from shared.adapters.postgres.eventtypes import PostgresTypeStore
 from shared.adapters.postgres.jobs import PostgresJobStore
 from shared.adapters.postgres.present import PostgresRows
 from shared.adapters.postgres.reader import PostgresEventReader
@@ -45,7 +46,7 @@ def wire(settings: JobsSettings) -> Step:
         RedisTraces(redis),
     )
     works: dict[Kind, Work] = {
-        Kind.REDRIVE: Redrive(letters, again, erasures, clock),
+        Kind.REDRIVE: Redrive(letters, again, erasures, PostgresTypeStore(writer), clock),
         Kind.DISCARD: Discard(letters, clock),
         Kind.REPLAY: Replay(reader, again, storage, erasures, clock),
         Kind.ERASURE: Erasure(places, erasures, clock),

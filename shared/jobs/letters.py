@@ -1,6 +1,6 @@
 """Dead letters, redriven or discarded."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -11,8 +11,10 @@ from msgspec.structs import replace
 
 from shared.deadletters.model import LetterFilter, LetterKeyset, ListedLetter, Scope, State, StoredLetter
 from shared.deadletters.ports import DeadLetterStore
+from shared.events.days import Kept, TypeOf
 from shared.events.envelope import decode
 from shared.events.model import Event
+from shared.eventtypes.ports import TypeReader
 from shared.jobs.again import Again
 from shared.jobs.erased import erased
 from shared.jobs.model import Chunk, Job, plain, read
@@ -122,13 +124,17 @@ class Redrive(_Letters):
     """Sends letters on their way again, as the events that they are or were edited to be.
 
     A letter is settled first and read afterwards, so nobody edits what is on its way. One that is no event (yet) is
-    taken back to `DEAD`, and so is one of a subject that was erased.
+    taken back to `DEAD`, and so is one of a subject that was erased, and one whose event was received longer ago than
+    its type is kept: storage would give it up within a minute, and nobody had it any more.
     """
 
-    def __init__(self, letters: DeadLetterStore, again: Again, erasures: Erasures, clock: Clock) -> None:
+    def __init__(
+        self, letters: DeadLetterStore, again: Again, erasures: Erasures, types: TypeReader, clock: Clock
+    ) -> None:
         super().__init__(letters, clock)
         self._again = again
         self._erasures = erasures
+        self._types = types
 
     async def _ends(self, job: Job) -> dict[int, int]:
         return {} if job.is_dry else await self._again.ends()
@@ -143,19 +149,36 @@ class Redrive(_Letters):
         events, unreadable = _events(job, found, meant.at)
         gone = await erased(self._erasures, job.tenant, events)
         events = {name: event for name, event in events.items() if name not in gone}
+        expired = await self._expired(job, events)
+        events = {name: event for name, event in events.items() if name not in expired}
+        left = [*unreadable, *map(UUID, sorted(expired))]
         if not job.is_dry:
-            await self._letters.reopen(scope, [*unreadable, *map(UUID, gone)], job=job.id)
+            await self._letters.reopen(scope, [*left, *map(UUID, gone)], job=job.id)
             await self._again.append(job.id, events, intent, again=again)
         result = _sampled(job.progress.result, map(UUID, events))
-        if unreadable:
-            result["failed_letters"] = [*result.get("failed_letters", ()), *map(str, unreadable)][:SHOWN]
+        for why, letters in (("failed_letters", map(str, unreadable)), ("expired_letters", sorted(expired))):
+            if named := [*result.get(why, ()), *letters][:SHOWN]:
+                result[why] = named
         return Moved(
             result,
             done=len(events),
-            skipped=len(meant.letters) - len(events) - len(unreadable),
-            failed=len(unreadable),
+            skipped=len(meant.letters) - len(events) - len(left),
+            failed=len(left),
             moved=0 if job.is_dry else len(events),
         )
+
+    async def _expired(self, job: Job, events: Mapping[str, Event]) -> set[str]:
+        """Those of `events` that nobody keeps any more."""
+        if not events:
+            return set()
+        current = await self._types.current(job.tenant)
+        kept = Kept({TypeOf(job.tenant, name): each.definition.retention_days for name, each in current.items()})
+        today = self._clock.now().date()
+        return {
+            name
+            for name, event in events.items()
+            if kept.is_over(TypeOf(job.tenant, event.type), event.received_day, today)
+        }
 
     async def let_go(self, job: Job, intent: dict[str, Any]) -> None:
         meant = read(intent, _Intent)

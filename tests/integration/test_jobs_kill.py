@@ -23,6 +23,7 @@ from shared.events.model import Event, LogRecord, Position
 from shared.events.topics import Topic
 from shared.jobs.model import Job, Kind
 from shared.jobs.model import State as JobState
+from shared.kit.clock import SystemClock
 from tests.fixtures.events import MOMENT, an_event
 from tests.fixtures.jobs import a_job
 from tests.fixtures.jobs_process import LASTING_HOURS, Killing, run
@@ -120,12 +121,12 @@ async def parts(endpoints: Endpoints, database: Database) -> AsyncIterator[Parts
     await made.close()
 
 
-def events(prefix: str) -> list[Event]:
-    return [an_event(f"{prefix}-{number}", partition_key=str(number % 9)) for number in range(_NUMBER)]
+def events(prefix: str, **changes: Any) -> list[Event]:
+    return [an_event(f"{prefix}-{number}", partition_key=str(number % 9), **changes) for number in range(_NUMBER)]
 
 
 async def test_a_redrive_whose_processes_are_killed_makes_one_record_and_one_row_of_each_letter(parts: Parts) -> None:
-    sent = events("redriven")
+    sent = events("redriven", received_at=SystemClock().now())  # of what is long ago, nobody keeps anything
     letters = [a_letter(value=encode(event)) for event in sent]
     store, ids = PostgresDeadLetterStore(parts.writer), [letter.id for letter in letters]
     await store.bury([NewLetter(letter=letter) for letter in letters])

@@ -20,6 +20,7 @@ from shared.kit.errors import Unavailable
 from tests.fixtures.events import MOMENT, an_event
 from tests.fixtures.jobs import Bench, Fuse, Killed, a_job
 from tests.fixtures.letters import a_change, a_letter
+from tests.fixtures.types import a_version
 
 
 @pytest.fixture
@@ -32,6 +33,17 @@ async def bury(bench: Bench, number: int, **changes: Any) -> list[str]:
     letters = [a_letter(1 + place - number, value=encode(an_event(**changes)), attempts=3) for place in range(number)]
     await bench.letters.bury([NewLetter(letter=letter, type="test.made") for letter in letters])
     return [str(letter.id) for letter in letters]
+
+
+async def test_an_event_that_nobody_would_keep_stays_a_letter_and_is_named(bench: Bench) -> None:
+    (old,) = await bury(bench, 1, received_at=MOMENT - timedelta(days=32))
+    (kept,) = await bury(bench, 1, received_at=MOMENT - timedelta(days=32), type="kept.long")
+    await bench.types.add("tests", a_version("kept.long", retention_days=40))
+    job = await bench.run(await bench.begin(Kind.REDRIVE, ids=[old, kept]))
+    assert [record.event.type for record in bench.log.records()] == ["kept.long"]
+    assert (job.progress.done, job.progress.failed, job.progress.result["expired_letters"]) == (1, 1, [old])
+    (left,) = await bench.letters.some(Scope("tests"), [UUID(old)])
+    assert left.state is Settled.DEAD
 
 
 async def test_a_redriven_event_is_what_it_was_and_says_that_it_comes_again(bench: Bench) -> None:

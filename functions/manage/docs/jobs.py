@@ -197,7 +197,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "redriveDeadLetters",
         "Send dead letters on their way again",
         "Each is appended to the log as the event it is, or was edited to be, with its own identity: redriven twice, "
-        "it is one row. One that is no event stays dead.",
+        "it is one row. One that is no event stays dead, and so does one whose event nobody keeps any more.",
         "LettersAsked",
         _LETTERS_EXAMPLES,
     ),
