@@ -17,6 +17,12 @@ class Topic:
     partitions: int
     retention_hours: int
     max_record_bytes: int | None = None
+    segment_hours: int = 24
+
+    @property
+    def longest_hours(self) -> int:
+        """How long a record can live: its segment goes as one, when the last of it is old. One hour for the broker."""
+        return self.retention_hours + self.segment_hours + 1
 
 
 EVENTS = Topic("events", partitions=12, retention_hours=7 * 24)

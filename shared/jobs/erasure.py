@@ -258,7 +258,7 @@ class Erasure:
 
     def _proof(self, job: Job, subject: str) -> dict[str, Any]:
         now = self._clock.now()
-        kept = {each.topic.name: now + timedelta(hours=each.topic.retention_hours) for each in self._places.watched}
+        kept = {each.topic.name: now + timedelta(hours=each.topic.longest_hours) for each in self._places.watched}
         return job.progress.result | {
             "subject_hash": self._digest(job, subject),
             "asked_by": job.created_by,

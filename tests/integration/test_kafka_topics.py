@@ -42,6 +42,7 @@ async def test_a_topic_has_the_partitions_and_the_settings_that_were_asked_for(e
     assert {len(partition.replicas) for partition in described.partitions.values()} == {1}
     assert settings["min.insync.replicas"].value == "1"
     assert settings["retention.ms"].value == str(3 * 3_600_000)
+    assert settings["segment.ms"].value == str(24 * 3_600_000)
 
 
 @pytest.mark.parts
@@ -50,7 +51,7 @@ async def test_a_topic_that_is_there_gets_what_it_lacks_and_keeps_what_others_se
     await create_topics(endpoints.kafka_bootstrap, [topic], replication=1)
     admin = AdminClient({"bootstrap.servers": endpoints.kafka_bootstrap})
     others = ConfigResource(ResourceType.TOPIC, topic.name)
-    others.add_incremental_config(ConfigEntry("segment.ms", "7200000", incremental_operation=AlterConfigOpType.SET))
+    others.add_incremental_config(ConfigEntry("flush.ms", "7200000", incremental_operation=AlterConfigOpType.SET))
     admin.incremental_alter_configs([others])[others].result(10)
     larger = replace(topic, retention_hours=5, max_record_bytes=2 * 1024 * 1024)
     for _ in range(2):
@@ -58,7 +59,7 @@ async def test_a_topic_that_is_there_gets_what_it_lacks_and_keeps_what_others_se
     settings = admin.describe_configs([others])[others].result(10)
     assert settings["max.message.bytes"].value == str(2 * 1024 * 1024)
     assert settings["retention.ms"].value == str(5 * 3_600_000)
-    assert settings["segment.ms"].value == "7200000"
+    assert settings["flush.ms"].value == "7200000"
 
 
 @pytest.mark.parts

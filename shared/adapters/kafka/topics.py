@@ -64,6 +64,7 @@ def _settings(topic: Topic, replication: int) -> dict[str, str]:
     settings = {
         "min.insync.replicas": str(max(1, replication - 1)),
         "retention.ms": str(topic.retention_hours * 3_600_000),
+        "segment.ms": str(topic.segment_hours * 3_600_000),
     }
     if topic.max_record_bytes is not None:
         settings["max.message.bytes"] = str(topic.max_record_bytes)
