@@ -6,14 +6,12 @@ from constructs import Construct
 
 from cdk.parts.environment import NAMESPACE
 from cdk.profiles import Profile
-from functions.catalog import MAINTAIN
-from shared.events.days import DAYS_AHEAD
-from shared.status.metrics import Metric
-from shared.status.model import CONSUMERS
+from functions.catalog import FUNCTIONS, MAINTAIN, Kafka
+from shared.status.vocabulary import Metric
 
 _MINUTES = 3  # runs in a row: one may be late, or meet an event whose day it makes in the next
 _HOUR_SECONDS = 3600
-_LEAST_AHEAD = DAYS_AHEAD // 2
+_LEAST_AHEAD = 3  # of the seven that `maintain` makes
 
 
 class Alarms(Construct):
@@ -31,10 +29,10 @@ class Alarms(Construct):
         )
         self._ring(Metric.DEFAULT_PARTITION_ROWS, more, 0)
         self._ring(Metric.PARTITIONS_AHEAD, less, _LEAST_AHEAD)
-        for consumer in CONSUMERS:
+        for trigger in (row.trigger for row in FUNCTIONS if isinstance(row.trigger, Kafka)):
             # A quarter of what the topic keeps is left to mend what keeps its consumer.
-            left = consumer.topic.retention_hours * _HOUR_SECONDS / 4
-            self._ring(Metric.TIME_TO_LOSS, less, left, group=consumer.group)
+            left = trigger.topic.retention_hours * _HOUR_SECONDS / 4
+            self._ring(Metric.TIME_TO_LOSS, less, left, group=trigger.consumer_group)
 
     def _ring(
         self, metric: Metric, than: cloudwatch.ComparisonOperator, threshold: float, *, group: str | None = None

@@ -20,7 +20,7 @@ from shared.events.upkeep import Upkept
 from shared.kit.clock import SystemClock
 from shared.kit.deadline import Deadline
 from shared.runtime.settings import MaintainSettings
-from shared.status.metrics import Metric
+from shared.status.vocabulary import Metric
 from tests.fixtures.events import a_record, an_event
 from tests.fixtures.parts import Database, fresh_database
 

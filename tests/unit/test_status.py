@@ -15,8 +15,9 @@ from shared.adapters.memory.status import MemoryLogFigures, MemoryStorageFigures
 from shared.kit.clock import FixedClock
 from shared.runtime.metrics import publish
 from shared.status.assemble import Statuses
-from shared.status.metrics import Metric, Sample, samples
+from shared.status.metrics import Sample, samples
 from shared.status.model import CONSUMERS, Consumer, ConsumerLag, DeadLetters, Latency
+from shared.status.vocabulary import Metric
 from tests.fixtures.doors import ManageDoor, client_of
 from tests.fixtures.events import MOMENT
 
