@@ -13,6 +13,7 @@ from shared.adapters.postgres.present import PostgresRows
 from shared.adapters.postgres.reader import PostgresEventReader
 from shared.adapters.postgres.remains import PostgresRemains
 from shared.adapters.postgres.store import PostgresEventStore
+from shared.adapters.redis.backlog import RedisBacklog
 from shared.adapters.redis.connection import RedisConnection
 from shared.adapters.redis.traces import RedisTraces
 from shared.events.topics import DEAD_EVENTS, EVENTS, Topic
@@ -41,6 +42,7 @@ def wire(settings: JobsSettings) -> Step:
     redis = RedisConnection(settings.redis_url, client_name="jobs")
     places = Places(
         S3Spool(settings.spool_bucket),
+        RedisBacklog(redis),
         [_watched(settings, EVENTS, reader, "persist"), _watched(settings, DEAD_EVENTS, dead, "bury")],
         PostgresRemains(writer),
         RedisTraces(redis),

@@ -39,6 +39,16 @@ class Spool(Protocol):
         """
         ...
 
+    async def exchange(self, name: str, before: Sequence[Event], after: Sequence[Event], *, within: float) -> bool:
+        """Have an object hold `after`, or be gone where that is nothing, if it holds `before` still; whether it did.
+
+        So nothing comes back that was brought to the log, and removed, in between.
+
+        Raises:
+            Unavailable: not within `within` seconds. It may or may not be done.
+        """
+        ...
+
     async def remove(self, names: Sequence[str]) -> None:
         """Remove at most 1,000 objects. Repeatable: one that is not there is removed already.
 

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from shared.events.admission import Backlog
 from shared.events.model import Event
 from shared.events.ports import Keyset
 from shared.events.query import CACHED_SECONDS
@@ -68,6 +69,7 @@ class Places:
     """Where a subject's events may be. `watched` in the order in which events go through them."""
 
     spool: Spool
+    backlog: Backlog
     watched: Sequence[Watched]
     remains: Remains
     traces: Traces
@@ -205,10 +207,13 @@ class Erasure:
             return
         is_meant = _is_meant(job, subject)
         kept = [event for event in events if not is_meant(event)]
-        if not kept:
-            await self._places.spool.remove([name])
-        elif len(kept) < len(events):
-            await self._places.spool.put(name, kept, within=_PUT_SECONDS)
+        if len(kept) == len(events):
+            return
+        # A mark without its events would send what comes next of the key through the spool, for nothing.
+        left = {event.partition_key for event in kept if event.tenant == job.tenant}
+        gone = {event.partition_key for event in events if is_meant(event)} - left
+        await self._places.backlog.leave(job.tenant, sorted(gone), spooled=name)
+        await self._places.spool.exchange(name, events, kept, within=_PUT_SECONDS)
 
     async def _consumed(self, job: Job, cursor: _Cursor) -> Chunk | Wait | Finished:
         """Until every consumer has read what was in its topic when it was its turn."""

@@ -163,3 +163,21 @@ async def test_an_absent_spool_says_so_within_its_bound(absent: Spool) -> None:
         with pytest.raises(Unavailable):
             await call()
         assert time.monotonic() - began < _BOUND_SECONDS + _SLACK_SECONDS
+
+
+async def test_an_object_is_exchanged_while_it_is_what_it_was(spool: Spool) -> None:
+    first, second, third = (an_event(name) for name in ("first", "second", "third"))
+    (name,) = names(1)
+    await spool.put(name, [first, second], within=5)
+    assert not await spool.exchange(name, [first], [third], within=5)
+    assert await spool.exchange(name, [first, second], [second], within=5)
+    assert await spool.get(name) == [second]
+    assert await spool.exchange(name, [second], [], within=5)
+    assert await spool.names(10) == []
+    assert not await spool.exchange(name, [second], [third], within=5)
+    assert await spool.names(10) == []
+
+
+async def test_nothing_is_exchanged_where_nobody_answers(absent: Spool) -> None:
+    with pytest.raises(Unavailable):
+        await absent.exchange(names(1)[0], [an_event()], [], within=3)

@@ -22,6 +22,7 @@ from shared.adapters.postgres.jobs import PostgresJobStore
 from shared.adapters.postgres.present import PostgresRows
 from shared.adapters.postgres.remains import PostgresRemains
 from shared.adapters.postgres.store import PostgresEventStore
+from shared.adapters.redis.backlog import RedisBacklog
 from shared.adapters.redis.cache import RedisCache
 from shared.adapters.redis.connection import RedisConnection
 from shared.adapters.redis.traces import RedisTraces
@@ -109,7 +110,8 @@ async def test_a_subject_is_removed_from_every_part_and_what_is_on_its_way_is_wa
     jobs, erasures = PostgresJobStore(writer), PostgresErasures(writer, "secret")
     await jobs.create(job)
     consumers = KafkaConsumers(bootstrap, topic, group, client_id="tests")
-    places = Places(spool, [Watched(topic, reader, consumers)], PostgresRemains(writer), RedisTraces(redis))
+    watched = [Watched(topic, reader, consumers)]
+    places = Places(spool, RedisBacklog(redis), watched, PostgresRemains(writer), RedisTraces(redis))
     step = Step(jobs, MemoryWake(), {Kind.ERASURE: Erasure(places, erasures, clock)}, clock)
 
     async def until(state: State, message: str | None = None) -> Job:

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 from shared.access.model import Principal
+from shared.adapters.memory.spool import MemorySpool
 from shared.deadletters.model import NewLetter, Scope
 from shared.deadletters.model import State as LetterState
 from shared.events.envelope import encode
-from shared.events.model import LogRecord, Position
+from shared.events.model import Event, LogRecord, Position
 from shared.events.objects import object_name
 from shared.events.ports import EventFilter
 from shared.events.query import cache_key
@@ -267,3 +268,32 @@ async def test_pausing_and_resuming_cuts_no_wait(bench: Bench) -> None:
     job = await bench.run(id_)
     assert job.state is State.DONE
     assert bench.clock.moment >= MOMENT + timedelta(seconds=75 + 45)
+
+
+async def test_a_key_whose_spooled_events_are_gone_goes_straight_to_the_log_again(bench: Bench) -> None:
+    mine, other = an_event("spooled", subject=GONE, partition_key="mine"), an_event("other", partition_key="other")
+    name = object_name("1")
+    await bench.spool.put(name, [mine, other], within=1)
+    await bench.admission.enter("tests", ["mine", "other"], spooled=name)
+    job = await bench.run(await bench.begin(Kind.ERASURE, subject=GONE))
+    assert job.state is State.DONE
+    assert bench.spool.objects == {name: [other]}
+    assert bench.admission.backlog == {("tests", "other"): name}
+
+
+class _DrainedAfterALook(MemorySpool):
+    """A spool whose objects are brought to the log between a look at one and what comes of it."""
+
+    async def get(self, name: str) -> list[Event]:
+        found = await super().get(name)
+        if self.prepared:
+            await self.remove([name])
+        self.prepared = True  # the first look only finds what is there
+        return found
+
+
+async def test_an_object_that_is_drained_meanwhile_does_not_come_back() -> None:
+    bench = Bench(spool=_DrainedAfterALook())
+    await bench.spool.put(object_name("1"), [an_event("spooled", subject=GONE), an_event("other")], within=1)
+    job = await bench.run(await bench.begin(Kind.ERASURE, subject=GONE))
+    assert (job.state, bench.spool.objects) == (State.DONE, {})

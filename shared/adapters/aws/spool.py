@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.events.model import Event
 from shared.events.objects import PREFIX, UNREADABLE
@@ -21,7 +21,7 @@ _READ_SECONDS = 1.0
 _ATTEMPTS = 2  # S3 answers 503 as a matter of course while it spreads load; what is asked here can be repeated
 _BOUND_SECONDS = 3.0
 _IDLE_SECONDS = 5.0  # of silence, after which connections are not used again: S3 closes idle ones within seconds
-_MISSING = ("NoSuchKey", "404")
+_MISSING = ("NoSuchKey", "404", "PreconditionFailed", "412")  # of a condition: it is another object, or none
 
 _THREAD = threading.local()  # the deadline of the call that a thread works for
 
@@ -45,16 +45,7 @@ class S3Spool:
             asyncio.get_running_loop().run_in_executor(None, self._prepared)
 
     async def put(self, name: str, events: Sequence[Event], *, within: float) -> None:
-        def work(client: "S3Client") -> None:
-            client.put_object(
-                Bucket=self._bucket,
-                Key=name,
-                Body=pack(events),
-                ContentType="application/x-ndjson",
-                ContentEncoding="zstd",
-            )
-
-        await self._call(work, within)
+        await self._call(lambda client: client.put_object(**self._object(name, events)), within)
 
     async def names(self, limit: int, *, after: str = "") -> list[str]:
         page = await self._call(
@@ -67,6 +58,21 @@ class S3Spool:
     async def get(self, name: str) -> list[Event]:
         content = await self._call(lambda client: client.get_object(Bucket=self._bucket, Key=name)["Body"].read())
         return unpack(content)
+
+    async def exchange(self, name: str, before: Sequence[Event], after: Sequence[Event], *, within: float) -> bool:
+        deadline = Deadline(within)
+        try:
+            found = await self._call(_content_of(self._bucket, name), deadline.left())
+            if unpack(found.content) != list(before):
+                return False
+            if after:
+                put = self._object(name, after)
+                await self._call(lambda client: client.put_object(**put, IfMatch=found.tag), deadline.left())
+            else:
+                await self.remove([name])  # no other object ever has its name
+        except NotFound:
+            return False
+        return True
 
     async def remove(self, names: Sequence[str]) -> None:
         if not names:
@@ -88,6 +94,15 @@ class S3Spool:
                 )
             )
             await self.remove([name])
+
+    def _object(self, name: str, events: Sequence[Event]) -> dict[str, Any]:
+        return {
+            "Bucket": self._bucket,
+            "Key": name,
+            "Body": pack(events),
+            "ContentType": "application/x-ndjson",
+            "ContentEncoding": "zstd",
+        }
 
     async def _call[T](self, work: Callable[["S3Client"], T], within: float = _BOUND_SECONDS) -> T:
         try:
@@ -124,6 +139,19 @@ class S3Spool:
         # Whatever is wrong is told to the one who puts.
         with contextlib.suppress(Exception):
             self._connected()
+
+
+class _Found(NamedTuple):
+    content: bytes
+    tag: str
+
+
+def _content_of(bucket: str, name: str) -> Callable[["S3Client"], _Found]:
+    def work(client: "S3Client") -> _Found:
+        found = client.get_object(Bucket=bucket, Key=name)
+        return _Found(found["Body"].read(), found["ETag"])
+
+    return work
 
 
 def _client() -> "S3Client":

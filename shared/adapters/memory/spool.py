@@ -40,6 +40,16 @@ class MemorySpool:
             raise Malformed("The object is none of ours.")
         return list(self.objects[name])
 
+    async def exchange(self, name: str, before: Sequence[Event], after: Sequence[Event], *, within: float) -> bool:
+        self._require()
+        if self.objects.get(name) != list(before):
+            return False
+        if after:
+            self.objects[name] = list(after)
+        else:
+            del self.objects[name]
+        return True
+
     async def remove(self, names: Sequence[str]) -> None:
         self._require()
         for name in names:
