@@ -77,7 +77,7 @@ class Brief:
         self._spool = spool
         self._over = False
         self.get, self.remove, self.set_aside = spool.get, spool.remove, spool.set_aside
-        self.prepare, self.put = spool.prepare, spool.put
+        self.prepare, self.put, self.exchange = spool.prepare, spool.put, spool.exchange
 
     async def names(self, limit: int, *, after: str = "") -> list[str]:
         if self._over:
