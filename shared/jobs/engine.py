@@ -229,7 +229,8 @@ class _Run:
     async def _finish(self, found: Finished) -> None:
         state = State.DONE if found.failure is None else State.FAILED
         job = replace(self.job, state=state, spec=self.job.spec if found.spec is None else found.spec)
-        await self._commit(job, result=found.result, message=found.failure)
+        cursor = self.job.progress.cursor if found.cursor is None else found.cursor
+        await self._commit(job, result=found.result, message=found.failure, cursor=cursor)
 
     async def _commit(self, job: Job, *, stalls: int = 0, **progress: object) -> None:
         changed = replace(

@@ -22,15 +22,16 @@ from shared.events.ports import Keyset
 from shared.events.query import CACHED_SECONDS
 from shared.events.spool import Spool
 from shared.events.topics import Topic
-from shared.jobs.engine import LEASE_SECONDS
+from shared.jobs.engine import LATE_SECONDS, LEASE_SECONDS
 from shared.jobs.model import Chunk, Job, plain, read
 from shared.jobs.ports import Consumers, Erasures, LogReader, Remains, RowName, Traces
 from shared.jobs.work import Finished, Moved, Plan, Wait
 from shared.kit.clock import Clock
 from shared.kit.errors import Malformed, NotFound
 
-_IN_FLIGHT_SECONDS = LEASE_SECONDS
-"""For whoever has an event in hand: `ingest` has 10 s, `drain` 30, a step of another job less than its lease."""
+_IN_FLIGHT_SECONDS = LEASE_SECONDS + LATE_SECONDS
+"""For whoever has an event in hand (`ingest` has 10 s, `drain` 30, a step of another job less than its lease), and for
+what was sent last to be read by anybody."""
 
 _ANSWERS_SECONDS = CACHED_SECONDS + 15.0  # and a replica that lags, from which an answer was cached anew
 _POLL_SECONDS = 10.0
@@ -148,7 +149,8 @@ class Erasure:
                 following = replace(cursor, stage=Stage.SPOOL, round=cursor.round + 1, object="")
                 return self._wait(_ANSWERS_SECONDS, "For cached answers to end.", following)
             case Stage.UNNAME:
-                return _chunk(_Intent(unname=True), replace(cursor, stage=Stage.PROOF))
+                since = cursor.since or self._clock.now()
+                return _chunk(_Intent(unname=True), replace(cursor, stage=Stage.PROOF, since=since))
             case Stage.PROOF:
                 return await self._proved(job, subject, cursor)
 
@@ -186,7 +188,7 @@ class Erasure:
             following = replace(cursor, object=names[-1], found=cursor.found + sum(found.values()))
             return _chunk(_Intent(objects=found), following, looked=len(names))
         if cursor.round > 1 and not cursor.found:
-            return _chunk(_Intent(), replace(cursor, stage=Stage.UNNAME, since=self._clock.now()))
+            return _chunk(_Intent(), replace(cursor, stage=Stage.UNNAME, since=None))
         if cursor.round > _MOST_ROUNDS:
             return Finished(job.progress.result, failure="The subject's events came back in every round. Resume it.")
         return _chunk(_Intent(), replace(cursor, stage=Stage.FLIGHT, found=0))
@@ -252,7 +254,9 @@ class Erasure:
             return Finished(self._proof(job, subject), spec={"subject_hash": self._digest(job, subject)})
         message = f"For {naming} older jobs that name the subject, and are at work."
         if self._is_late(cursor):
-            return Finished(job.progress.result, failure=f"{message} Resume it once they are over.")
+            # Who resumes it has the name taken from those that are over by then, and the patience begins anew.
+            again = plain(replace(cursor, stage=Stage.UNNAME, since=None))
+            return Finished(job.progress.result, failure=f"{message} Resume it once they are over.", cursor=again)
         return Wait(_POLL_SECONDS, message, plain(replace(cursor, stage=Stage.UNNAME)))
 
     def _is_late(self, cursor: _Cursor) -> bool:

@@ -1,7 +1,7 @@
 """Dead letters, redriven or discarded."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -149,7 +149,7 @@ class Redrive(_Letters):
         events, unreadable = _events(job, found, meant.at)
         gone = await erased(self._erasures, job.tenant, events)
         events = {name: event for name, event in events.items() if name not in gone}
-        expired = await self._expired(job, events)
+        expired = await self._expired(job, events, meant.at.date())
         events = {name: event for name, event in events.items() if name not in expired}
         left = [*unreadable, *map(UUID, sorted(expired))]
         if not job.is_dry:
@@ -167,13 +167,12 @@ class Redrive(_Letters):
             moved=0 if job.is_dry else len(events),
         )
 
-    async def _expired(self, job: Job, events: Mapping[str, Event]) -> set[str]:
-        """Those of `events` that nobody keeps any more."""
+    async def _expired(self, job: Job, events: Mapping[str, Event], today: date) -> set[str]:
+        """Those of `events` that nobody keeps any more, as it was when they were begun: after a kill it is so still."""
         if not events:
             return set()
         current = await self._types.current(job.tenant)
         kept = Kept({TypeOf(job.tenant, name): each.definition.retention_days for name, each in current.items()})
-        today = self._clock.now().date()
         return {
             name
             for name, event in events.items()

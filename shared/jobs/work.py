@@ -23,11 +23,15 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """Nothing is left. `spec` is what is kept of what was asked, None for all of it. `failure` says what went wrong."""
+    """Nothing is left. `spec` is what is kept of what was asked, None for all of it.
+
+    `failure` says what went wrong, and `cursor` where to go on from when the job is resumed, None for where it is.
+    """
 
     result: dict[str, Any]
     spec: dict[str, Any] | None = None
     failure: str | None = None
+    cursor: dict[str, Any] | None = None
 
 
 class Moved(msgspec.Struct, frozen=True):
