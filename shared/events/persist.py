@@ -49,7 +49,7 @@ class Persist:
             await self._done(batch)
         for partition, places in batch.finish().items():
             offsets = [records[place].offset for place in places]
-            self._share.note(partition, offsets, [batch.is_news(place) for place in places])
+            self._share.note(partition, offsets, batch.news(places))
         await self._waiters.tell(batch.awaited())
         return batch.outcomes
 
@@ -86,7 +86,7 @@ class Persist:
         for partition in batch.partitions:
             places = batch.before_cut(partition)
             offsets = [batch.records[place].offset for place in places]
-            stop = self._share.judge(partition, offsets, [batch.is_news(place) for place in places])
+            stop = self._share.judge(partition, offsets, batch.news(places))
             if stop is not None:
                 batch.cut(places[stop.place])
                 name = f"{partition[0]}-{partition[1]}@{offsets[stop.place]}"
@@ -136,13 +136,18 @@ class _Batch:
         end = self.partitions[partition].index(place)
         self._ends[partition] = min(end, self._ends.get(partition, end))
 
-    def is_news(self, place: int) -> bool:
-        """Whether the record is poison, and was none before.
+    def news(self, places: Sequence[int]) -> list[bool]:
+        """Which of the records at `places` are poison, and were none before.
 
         A dead letter that somebody sends on its way unmended tells nothing of those who write into the log.
         """
+        if not self.faults:
+            return [False] * len(places)
+        return [place in self.faults and not self._was_dead(place) for place in places]
+
+    def _was_dead(self, place: int) -> bool:
         event = self.events[place]
-        return place in self.faults and (event is None or event.attempts == 0)
+        return event is not None and event.attempts > 0
 
     def refuse(self, places: Sequence[int], reasons: dict[int, str]) -> None:
         """Storage refuses some of the records at `places`, for these reasons."""

@@ -90,13 +90,13 @@ class Step:
             except Superseded:
                 raise
             except Unavailable as error:
-                _LOG.warning("jobs.waits %s", error.detail)
+                _LOG.warning("jobs.waits", extra={"reason": error.detail})
                 await run.stalled()
             except Exception:
                 _LOG.exception("jobs.failed")
                 await run.stalled()
         except Superseded:
-            _LOG.warning("jobs.superseded %s", id_)
+            _LOG.warning("jobs.superseded", extra={"job": id_})
             return Stepped(id_, run.chunks)
         await self.store.release(id_, lease, due_at=run.due_at)
         if run.job.is_wanting:

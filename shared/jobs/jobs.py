@@ -119,4 +119,4 @@ class Jobs:
         try:
             await self._wake.wake(job.id, after=0)
         except Unavailable:
-            _LOG.warning("jobs.not_woken %s", job.id)  # the sweep will
+            _LOG.warning("jobs.not_woken", extra={"job": job.id})  # the sweep will
