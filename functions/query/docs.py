@@ -1,6 +1,6 @@
 """What the OpenAPI document says of `query`. Read when the document is written, never by the function."""
 
-from shared.runtime.openapi import Operation, Schema, answer, header, parameter, problems, reference
+from shared.runtime.openapi import LINK, Operation, Schema, answer, header, paging, parameter, problems, reference
 
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _WORD: Schema = {"type": "string", "pattern": "^[A-Za-z0-9./_-]{1,40}$"}
@@ -85,22 +85,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             parameter("query", "subject", "Events about this subject.", _WORD),
             parameter("query", "since", "Received at this moment or later.", _MOMENT),
             parameter("query", "until", "Received before this moment.", _MOMENT),
-            parameter("query", "order", "By received time.", {"type": "string", "enum": ["asc", "desc"]}),
-            parameter("query", "limit", "Events a page, at most.", {"type": "integer", "minimum": 1, "maximum": 200}),
-            parameter(
-                "query",
-                "cursor",
-                "`next` of the page before, with the same filter and order.",
-                {"type": "string", "minLength": 1},
-                example="AAAA",
-            ),
+            *paging("By received time.", "Events a page, at most."),
         ],
         "responses": {
             "200": answer(
                 "A page.",
                 reference("Page"),
                 {"events": [_EVENT], "next": None},
-                headers={"Link": header('The page that follows, as rel="next" (RFC 8288).')},
+                headers=LINK,
             ),
             **problems(400, 401, 422, 503),
         },

@@ -135,3 +135,21 @@ def document(operations: Mapping[tuple[str, str], Operation], schemas: Mapping[s
 
 def _tags(operations: Sequence[Operation] | Any) -> list[str]:
     return list(dict.fromkeys(tag for operation in operations for tag in operation["tags"]))
+
+
+LINK = {"Link": header('The page that follows, as rel="next" (RFC 8288).')}
+
+
+def paging(order: str, limit: str) -> list[dict[str, Any]]:
+    """The parameters of every list that is read in keyset pages; `order` and `limit` say what they mean there."""
+    return [
+        parameter("query", "order", order, {"type": "string", "enum": ["asc", "desc"]}),
+        parameter("query", "limit", limit, {"type": "integer", "minimum": 1, "maximum": 200}),
+        parameter(
+            "query",
+            "cursor",
+            "`next` of the page before, with the same filter and order.",
+            {"type": "string", "minLength": 1},
+            example="AAAA",
+        ),
+    ]

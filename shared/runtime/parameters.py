@@ -4,12 +4,13 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import msgspec
 from fastapi import Request, Response
 
 from shared.events.limits import YEARS
-from shared.kit.errors import Fault, Unprocessable
+from shared.kit.errors import Fault, NotFound, Unprocessable
 from shared.kit.pointer import escape
 
 MAX_WAIT_SECONDS = 8
@@ -71,6 +72,18 @@ def one_each(request: Request, known: tuple[str, ...]) -> dict[str, str]:
     if faults:
         raise Unprocessable("The query cannot be answered.", faults=tuple(faults))
     return dict(request.query_params)
+
+
+def id_of(text: str, absent: str) -> UUID:
+    """The id that a path names.
+
+    Raises:
+        NotFound: it is no id at all, and nothing has it; `absent` says so.
+    """
+    try:
+        return msgspec.convert(text, UUID)
+    except msgspec.ValidationError:
+        raise NotFound(absent) from None
 
 
 def link_to_next(request: Request, cursor: str | None) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from shared.deadletters.letters import MOST_EDITS
 from shared.events.topics import EVENTS
 from shared.kit.ids import uuid8
-from shared.runtime.openapi import Operation, Schema, answer, body, header, parameter, problems, reference
+from shared.runtime.openapi import LINK, Operation, Schema, answer, body, header, paging, parameter, problems, reference
 
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _WORD: Schema = {"type": "string", "pattern": "^[A-Za-z0-9./_-]{1,40}$"}
@@ -143,22 +143,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
             parameter("query", "subject", "Events about this subject, now or before they were edited.", _WORD),
             parameter("query", "since", "Dead at this moment or later.", _MOMENT),
             parameter("query", "until", "Dead before this moment.", _MOMENT),
-            parameter("query", "order", "By the moment of death.", {"type": "string", "enum": ["asc", "desc"]}),
-            parameter("query", "limit", "Letters a page, at most.", {"type": "integer", "minimum": 1, "maximum": 200}),
-            parameter(
-                "query",
-                "cursor",
-                "`next` of the page before, with the same filter and order.",
-                {"type": "string", "minLength": 1},
-                example="AAAA",
-            ),
+            *paging("By the moment of death.", "Letters a page, at most."),
         ],
         "responses": {
             "200": answer(
                 "A page.",
                 reference("LetterPage"),
                 {"letters": [_LETTER], "next": None},
-                headers={"Link": header('The page that follows, as rel="next" (RFC 8288).')},
+                headers=LINK,
             ),
             **problems(400, 401, 422, 503),
         },

@@ -12,10 +12,9 @@ from functions.manage.wiring import Parts
 from shared.deadletters.letters import PageRequest, tag
 from shared.deadletters.model import LetterFilter, State, StoredLetter
 from shared.deadletters.view import view
-from shared.kit.errors import NotFound
 from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router
-from shared.runtime.parameters import if_match, is_known, link_to_next, parameters
+from shared.runtime.parameters import id_of, if_match, is_known, link_to_next, parameters
 
 _LETTER = "/v1/dead-letters/{id_}"
 _RULES = {
@@ -63,10 +62,7 @@ def routes(parts: Parts) -> APIRouter:
 
 
 def _id(text: str) -> UUID:
-    try:
-        return msgspec.convert(text, UUID)
-    except msgspec.ValidationError:
-        raise NotFound("There is no dead letter with this id.") from None
+    return id_of(text, "There is no dead letter with this id.")
 
 
 def _expected(request: Request) -> Container[str] | None:

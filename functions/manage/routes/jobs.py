@@ -14,11 +14,10 @@ from shared.deadletters.letters import scope_of
 from shared.jobs.engine import WAKEABLE
 from shared.jobs.model import Job, Kind, plain
 from shared.jobs.requests import read_erasure, read_letters, read_replay
-from shared.kit.errors import NotFound
 from shared.runtime.callers import principal_of
 from shared.runtime.http import json_response, new_router, trace_of
 from shared.runtime.idempotency import identity_of, once
-from shared.runtime.parameters import parameters
+from shared.runtime.parameters import id_of, parameters
 
 _JOB = "/v1/jobs/{id_}"
 _STALLED = "A part that it needs does not answer. It tries again, less and less often."
@@ -112,10 +111,7 @@ def _erasure(principal: Principal, body: bytes) -> dict[str, Any]:
 
 
 def _id(text: str) -> UUID:
-    try:
-        return msgspec.convert(text, UUID)
-    except msgspec.ValidationError:
-        raise NotFound("There is no job with this id.") from None
+    return id_of(text, "There is no job with this id.")
 
 
 def _view(job: Job) -> dict[str, Any]:
